@@ -1,0 +1,192 @@
+"""The event envelope: one record per thing that happened, as it travels from the door to the warehouse.
+
+A client sends a `NewEvent`. The door stamps it with the server's time and the request's correlation id and puts an
+`Event` on the log. Both are JSON; a payload whose event name has a contract (see `payloads`) is checked against it,
+any other payload only has to be a JSON object.
+"""
+
+import datetime as dt
+import enum
+import uuid
+from typing import Annotated, Any
+
+import msgspec
+
+from platform_assets.contracts.payloads import PAYLOAD_CONTRACTS
+
+SCHEMA_VERSION = 1
+MAX_EVENT_BYTES = 100_000
+MAX_NESTING = 32
+
+Identifier = Annotated[str, msgspec.Meta(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9._:@/+=-]+\Z")]
+Name = Annotated[str, msgspec.Meta(min_length=1, max_length=128, pattern=r"^[A-Za-z][A-Za-z0-9_.-]*\Z")]
+Traceparent = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}\Z")]
+AwareDatetime = Annotated[dt.datetime, msgspec.Meta(tz=True)]
+
+
+class EventType(enum.StrEnum):
+    """The coarse kind of an event; `event_name` says what happened exactly."""
+
+    USER_ACTION = "user_action"
+    TRANSACTION = "transaction"
+    SYSTEM = "system"
+    METRIC = "metric"
+    ERROR = "error"
+    CUSTOM = "custom"
+
+
+class InvalidEvent(ValueError):
+    """An event that breaks the contract. `str()` is the reason, safe to show to the sender."""
+
+    def __init__(self, reason: str, event_id: str | None = None) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.event_id = event_id
+
+
+class NewEvent(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """What a client may send. Times are ISO 8601 with an offset; an absent id is minted by the door."""
+
+    event_name: Name
+    payload: dict[str, Any]
+    source_service: Name
+    event_type: EventType = EventType.CUSTOM
+    event_id: Identifier | None = None
+    user_id: Identifier | None = None
+    session_id: Identifier | None = None
+    occurred_at: AwareDatetime | None = None
+    schema_version: Annotated[int, msgspec.Meta(ge=1, le=SCHEMA_VERSION)] = SCHEMA_VERSION
+    correlation_id: Identifier | None = None
+    traceparent: Traceparent | None = None
+
+
+class Event(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, frozen=True):
+    """One accepted event, as it stands on the log: every field present, absent values null."""
+
+    event_id: Identifier
+    event_type: EventType
+    event_name: Name
+    user_id: Identifier | None
+    session_id: Identifier | None
+    occurred_at: AwareDatetime
+    received_at: AwareDatetime
+    source_service: Name
+    schema_version: Annotated[int, msgspec.Meta(ge=1, le=SCHEMA_VERSION)]
+    correlation_id: Identifier | None
+    traceparent: Traceparent | None
+    payload: dict[str, Any]
+
+
+ENVELOPE_FIELDS: tuple[str, ...] = tuple(field.name for field in msgspec.structs.fields(Event))
+
+_new_event_decoder = msgspec.json.Decoder(NewEvent)
+_event_decoder = msgspec.json.Decoder(Event)
+_encoder = msgspec.json.Encoder()
+_named_id = msgspec.json.Decoder(type("_NamedId", (msgspec.Struct,), {"__annotations__": {"event_id": Any}}))
+
+
+def decode_new_event(body: bytes) -> NewEvent:
+    """Decode and check what a client sent.
+
+    Raises:
+        InvalidEvent: not JSON, an envelope field wrong or unknown, or a payload that breaks its contract.
+    """
+    _check_size(body)
+    try:
+        event = _new_event_decoder.decode(body)
+        check_payload(event.event_name, event.payload)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+        raise InvalidEvent(_reason(error), event_id_of(body)) from None
+    return event
+
+
+def decode_event(value: bytes) -> Event:
+    """Decode and check a record of the events topic.
+
+    Raises:
+        InvalidEvent: as for `decode_new_event`; other producers than the door may write to the log too.
+    """
+    _check_size(value)
+    try:
+        event = _event_decoder.decode(value)
+        check_payload(event.event_name, event.payload)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+        raise InvalidEvent(_reason(error), event_id_of(value)) from None
+    return event
+
+
+def check_payload(event_name: str, payload: dict[str, Any]) -> None:
+    """Check a payload against the contract of its event name, where there is one.
+
+    Raises:
+        msgspec.ValidationError: naming the field and what is wrong with it.
+    """
+    contract = PAYLOAD_CONTRACTS.get(event_name)
+    if contract is not None:
+        try:
+            msgspec.convert(payload, contract)
+        except msgspec.ValidationError as error:
+            raise msgspec.ValidationError(str(error).replace("`$", "`$.payload")) from None
+    elif _deeper_than(payload, MAX_NESTING):
+        raise msgspec.ValidationError(f"The payload nests deeper than {MAX_NESTING} levels")
+
+
+def accept(new: NewEvent, *, received_at: dt.datetime, correlation_id: str) -> Event:
+    """Stamp a checked event with the server's time; what the client left out is filled in here."""
+    return Event(
+        event_id=new.event_id or str(uuid.uuid4()),
+        event_type=new.event_type,
+        event_name=new.event_name,
+        user_id=new.user_id,
+        session_id=new.session_id,
+        occurred_at=new.occurred_at or received_at,
+        received_at=received_at,
+        source_service=new.source_service,
+        schema_version=new.schema_version,
+        correlation_id=new.correlation_id or correlation_id,
+        traceparent=new.traceparent,
+        payload=new.payload,
+    )
+
+
+def encode_event(event: Event) -> bytes:
+    """The bytes of the record on the events topic."""
+    return _encoder.encode(event)
+
+
+def encode_payload(payload: dict[str, Any]) -> str:
+    """A payload as the JSON text that landing files and the warehouse hold."""
+    return _encoder.encode(payload).decode()
+
+
+def event_id_of(body: bytes) -> str | None:
+    """The event id that an otherwise broken body names, if it names a usable one."""
+    try:
+        candidate = _named_id.decode(body).event_id  # type: ignore[attr-defined]
+        return msgspec.convert(candidate, Identifier)
+    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
+        return None
+
+
+def partition_key(event: Event) -> bytes:
+    """One user's events stay in order on one partition: user_id, else session_id, else event_id."""
+    return (event.user_id or event.session_id or event.event_id).encode()
+
+
+def _check_size(body: bytes) -> None:
+    if len(body) > MAX_EVENT_BYTES:
+        raise InvalidEvent(f"An event may have at most {MAX_EVENT_BYTES:,} bytes; this one has {len(body):,}")
+
+
+def _reason(error: Exception) -> str:
+    return "The JSON nests too deeply" if isinstance(error, RecursionError) else str(error)
+
+
+def _deeper_than(value: object, levels: int) -> bool:
+    if levels < 0:
+        return True
+    if isinstance(value, dict):
+        return any(_deeper_than(item, levels - 1) for item in value.values() if isinstance(item, dict | list))
+    if isinstance(value, list):
+        return any(_deeper_than(item, levels - 1) for item in value if isinstance(item, dict | list))
+    return False

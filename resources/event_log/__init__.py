@@ -1,0 +1,1 @@
+"""The event log: any Kafka, or the embedded broker of the local platform."""

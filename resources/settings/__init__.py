@@ -1,0 +1,5 @@
+"""What a deployment chooses, as one typed tree read from `ANALYTICS_*` environment variables."""
+
+from resources.settings.tree import Environment, Settings, SettingsError, load_settings
+
+__all__ = ["Environment", "Settings", "SettingsError", "load_settings"]
