@@ -99,7 +99,11 @@ class Settings(BaseSettings):
     """Everything a deployment chooses. Frozen: read once, passed on."""
 
     model_config = SettingsConfigDict(
-        env_prefix="ANALYTICS_", env_nested_delimiter="__", frozen=True, extra="forbid", nested_model_default_partial_update=True
+        env_prefix="ANALYTICS_",
+        env_nested_delimiter="__",
+        frozen=True,
+        extra="forbid",
+        nested_model_default_partial_update=True,
     )
 
     environment: Environment = Environment.LOCAL
@@ -173,6 +177,7 @@ def load_settings() -> Settings:
         return Settings()
     except ValidationError as error:
         lines = [
-            f"ANALYTICS_{'__'.join(str(part) for part in item['loc']).upper()}: {item['msg']}" for item in error.errors()
+            f"ANALYTICS_{'__'.join(str(part) for part in item['loc']).upper()}: {item['msg']}"
+            for item in error.errors()
         ]
         raise SettingsError("; ".join(lines)) from None

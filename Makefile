@@ -1,0 +1,74 @@
+# Every target is a line or two that calls the real tool. Needs python3 (3.11 to 3.13), pip and make.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+UV_VERSION := 0.13.9
+DBT := --project-dir dbt_project --profiles-dir dbt_project
+
+.DEFAULT_GOAL := dev-install
+.PHONY: dev-install up down status run-api manifest test test-integration check ci format lint type-check lock clean help
+
+dev-install: $(INSTALLED)  ## install the locked environment into .venv (a bare `make` does this)
+
+# --without-pip: Debian's python3 has no ensurepip unless python3-venv is installed, and uv needs none.
+$(INSTALLED): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || \
+	  { echo "Python 3.11 to 3.13 is needed; $$($(PYTHON) --version) was found. Try: make PYTHON=python3.12"; exit 1; }
+	@$(PYTHON) -m pip --version >/dev/null 2>&1 || { echo "pip is missing: install python3-pip"; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv --without-pip $(VENV) || \
+	  { echo "venv is missing: install python3-venv"; exit 1; }
+	@test -x $(BIN)/uv || $(PYTHON) -m pip --python $(BIN)/python install --quiet uv==$(UV_VERSION)
+	$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes requirements.lock
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	@touch $@
+
+up: $(INSTALLED)  ## start the platform, replay the demo, print a prediction (ARGS="--sample --detach")
+	@$(BIN)/analytics up $(ARGS)
+
+down: $(INSTALLED)  ## let everything land, then stop
+	@$(BIN)/analytics down
+
+status: $(INSTALLED)  ## say what runs
+	@$(BIN)/analytics status
+
+run-api: $(INSTALLED)  ## the API alone on port 8000 (needs a Kafka: ANALYTICS_KAFKA__BOOTSTRAP_SERVERS)
+	@$(BIN)/python -m api
+
+manifest: $(INSTALLED)  ## what Dagster reads of the dbt project
+	@$(BIN)/dbt --quiet parse $(DBT)
+
+test: manifest  ## all that needs only packages and the embedded broker
+	$(BIN)/pytest -m "not integration" $(ARGS)
+
+test-integration: manifest  ## real Kafka, Postgres, Chromium, and whole platforms
+	$(BIN)/pytest -m integration $(ARGS)
+
+check: lint type-check manifest  ## lint, types, architecture, SQL, definitions
+	$(BIN)/lint-imports
+	$(BIN)/sqlfluff lint --disable-progress-bar dbt_project/models dbt_project/tests
+	DAGSTER_DISABLE_TELEMETRY=1 $(BIN)/dg check defs
+	DAGSTER_DISABLE_TELEMETRY=1 $(BIN)/dagster definitions validate -w workspace.yaml
+
+ci: check test  ## lint, format, types and tests, as before a commit
+
+format: $(INSTALLED)  ## rewrite the code in the one format
+	$(BIN)/ruff check --fix-only --quiet .
+	$(BIN)/ruff format .
+
+lint: $(INSTALLED)  ## ruff, and the format
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+type-check: $(INSTALLED)  ## mypy --strict
+	$(BIN)/mypy .
+
+lock: $(INSTALLED)  ## resolve pyproject.toml anew; hashes, no registry addresses
+	$(BIN)/uv pip compile pyproject.toml --all-extras --group dev --universal --generate-hashes \
+	  --no-emit-index-url --no-header --quiet --output-file requirements.lock
+
+clean:  ## remove the environment and every cache; data folders stay
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis dbt_project/target *.egg-info
+
+help:  ## this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-18s %s\n", $$1, $$2}'

@@ -1,0 +1,103 @@
+"""Sets up what the platform's processes expect to find: folders, Dagster's instance, the registry, dbt's manifest.
+
+Runs alone and before they start, because two processes that make a fresh SQLite instance at once can corrupt it. What
+is already as it should be costs a file look-up.
+"""
+
+import hashlib
+import importlib.metadata
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from deployments.local.plan import REPOSITORY
+from resources.settings import Settings, load_settings
+
+_DBT_PROJECT = REPOSITORY / "dbt_project"
+_SCRIPTS = Path(sys.executable).parent
+
+
+def prepare(settings: Settings) -> None:
+    """Do what is missing; steps that do not touch each other run side by side."""
+    for folder in (settings.root, settings.dagster_home, settings.warehouse_path.parent, settings.logs_dir):
+        folder.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(REPOSITORY / "deployments" / "local" / "dagster.yaml", settings.dagster_home / "dagster.yaml")
+    steps = [
+        _Step("Dagster's instance", settings, _versions("dagster"), _prepare_dagster),
+        _Step("the model registry", settings, _versions("mlflow") + settings.registry_uri, _prepare_registry),
+        _Step("dbt's manifest", settings, _dbt_fingerprint(), _prepare_manifest),
+    ]
+    with ThreadPoolExecutor(len(steps)) as pool:
+        list(pool.map(lambda step: step.run(), steps))
+
+
+class _Step:
+    """One step, remembered by the fingerprint of what it depends on."""
+
+    def __init__(self, name: str, settings: Settings, fingerprint: str, act: Callable[[Settings], None]) -> None:
+        self._name = name
+        self._settings = settings
+        self._fingerprint = hashlib.sha256(fingerprint.encode()).hexdigest()
+        self._act = act
+        self._mark = settings.state_dir / "prepared" / act.__name__.removeprefix("_prepare_")
+
+    def run(self) -> None:
+        if self._mark.exists() and self._mark.read_text() == self._fingerprint:
+            return
+        started = time.monotonic()
+        self._act(self._settings)
+        self._mark.parent.mkdir(parents=True, exist_ok=True)
+        self._mark.write_text(self._fingerprint)
+        sys.stderr.write(f"prepared {self._name} in {time.monotonic() - started:.1f} s\n")
+
+
+def _prepare_dagster(settings: Settings) -> None:
+    _call(str(_SCRIPTS / "dagster"), "instance", "migrate", DAGSTER_HOME=str(settings.dagster_home))
+
+
+def _prepare_registry(settings: Settings) -> None:
+    code = (
+        "from resources.model_registry.registry import registry_of; from resources.settings import load_settings;"
+        "registry_of(load_settings()).prepare()"
+    )
+    _call(sys.executable, "-c", code, ANALYTICS_DATA_DIR=str(settings.root))
+
+
+def _prepare_manifest(settings: Settings) -> None:
+    """The manifest that the definitions are built from stands in the project, where dbt's own commands put it too."""
+    _call(
+        str(_SCRIPTS / "dbt"), "parse", "--project-dir", str(_DBT_PROJECT), "--profiles-dir", str(_DBT_PROJECT),
+        ANALYTICS_WAREHOUSE__PATH=str(settings.warehouse_path), DBT_LOG_PATH=str(settings.logs_dir / "dbt"),
+    )  # fmt: skip
+
+
+def _call(*arguments: str, **environment: str) -> None:
+    finished = subprocess.run(arguments, env={**os.environ, **environment}, check=False, cwd=REPOSITORY)
+    if finished.returncode:
+        raise SystemExit(f"{' '.join(arguments[:3])} failed with exit code {finished.returncode}; its output is above")
+
+
+def _versions(package: str) -> str:
+    return f"{package} {importlib.metadata.version(package)}"
+
+
+def _dbt_fingerprint() -> str:
+    manifest = _DBT_PROJECT / "target" / "manifest.json"
+    sources = sorted(
+        path
+        for path in _DBT_PROJECT.rglob("*")
+        if path.suffix in {".sql", ".yml", ".csv"} and "target" not in path.relative_to(_DBT_PROJECT).parts
+    )
+    digest = hashlib.sha256(_versions("dbt-core").encode())
+    for path in sources:
+        digest.update(path.name.encode() + path.read_bytes())
+    return f"{digest.hexdigest()} {manifest.exists()}"
+
+
+if __name__ == "__main__":
+    prepare(load_settings())

