@@ -81,9 +81,10 @@ class LandingZone:
         return position
 
     def write(self, table: pa.Table, file: LandingFile) -> Path:
-        """Write one file durably; where it is there already, it is the same range and is left as it is."""
+        """Write one file durably; where it is there already, it is the same range and only its folder is synced again."""
         path = self.root / file.path
         if path.exists():
+            _sync(path.parent)
             return path
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = path.parent / f".{path.name}.{os.getpid()}.tmp"

@@ -34,7 +34,6 @@ class EventLogProducer:
         self._stopping = threading.Event()
         self._poller: threading.Thread | None = None
         self._fatal: str | None = None
-        self._reconnecting = asyncio.Lock()
 
     def connect(self) -> None:
         """Learn the incarnations of the topics and start delivering. Blocks; call it off the event loop.
@@ -78,10 +77,10 @@ class EventLogProducer:
         """
         if not records:
             return
-        if self._fatal is not None:
-            await self._reconnect()
         if self._producer is None:
             raise LogUnavailable("The event log is not connected yet")
+        if self._fatal is not None:
+            raise LogUnavailable(self._fatal)
         delivery = _Delivery(len(records), asyncio.get_running_loop(), self._marks[topic])
         messages: list[dict[str, bytes]] = [{"key": key, "value": value} for key, value in records]
         try:
@@ -94,17 +93,14 @@ class EventLogProducer:
             delivery.failed(len(refused), refused[0])
         await delivery.done
 
-    async def _reconnect(self) -> None:
-        """Start over with a new producer: a broker that forgot us refuses the old one for good."""
-        async with self._reconnecting:
-            if self._fatal is None:
-                return
-            await asyncio.to_thread(self.close)
-            await asyncio.to_thread(self.connect)
+    @property
+    def is_broken(self) -> bool:
+        """Whether the broker refuses this producer for good, as one does that forgot its log: make another."""
+        return self._fatal is not None
 
     async def is_reachable(self, timeout_s: float = 1.0) -> bool:
         """Whether the broker answers a metadata request now."""
-        if self._producer is None or self._fatal is not None:
+        if self._producer is None or self.is_broken:
             return False
         try:
             await asyncio.to_thread(self._producer.list_topics, self._topics[0], timeout_s)
@@ -116,7 +112,7 @@ class EventLogProducer:
         """Deliver what was handed over, then stop. Blocks for at most the delivery time-out."""
         if self._producer is None:
             return
-        if self._fatal is None:
+        if not self.is_broken:
             self._producer.flush(self._timeout_s)
         self._stopping.set()
         if self._poller is not None:
@@ -154,7 +150,9 @@ class _Delivery:
     def one(self, error: KafkaError | None, message: Message) -> None:
         """A delivery report, on the poller's thread."""
         if error is None:
-            self._marks.advance(message.partition(), message.offset() + 1)
+            partition, offset = message.partition(), message.offset()
+            if partition is not None and offset is not None:
+                self._marks.advance(partition, offset + 1)
             self._count(1)
         else:
             self.failed(1, error.str())

@@ -61,7 +61,9 @@ def describe_logs(bootstrap_servers: str, names: Iterable[str], *, timeout_s: fl
             found = future.result(timeout_s)
         except (KafkaException, TimeoutError) as error:
             raise LogUnavailable(f"Topic {name} could not be described on {bootstrap_servers}: {error}") from error
-        logs[name] = Log(name, str(found.topic_id), len(found.partitions))
+        # The client writes the id in plain base64; as part of a path it takes Kafka's own, URL-safe form.
+        log = str(found.topic_id).replace("+", "-").replace("/", "_")
+        logs[name] = Log(name, log, len(found.partitions))
     return logs
 
 

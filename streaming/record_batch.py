@@ -1,0 +1,64 @@
+"""What an agent receives: the records of one partition that one fetch brought, as one object."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+Header = tuple[str, bytes | None]
+
+
+class LogRecord(Protocol):
+    """One record as the client library parsed it; nothing is copied or converted before it is asked for."""
+
+    @property
+    def offset(self) -> int: ...
+    @property
+    def timestamp(self) -> int: ...
+    @property
+    def key(self) -> bytes | None: ...
+    @property
+    def value(self) -> bytes | None: ...
+    @property
+    def headers(self) -> Sequence[Header]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class RecordBatch:
+    """The records of one partition with offsets in [start, next_offset), in order.
+
+    A batch covers its whole range: offsets in it that have no record were skipped by the log (compaction, transaction
+    markers) and will never come. `start` is where the batch before it ended, so a consumer that finds
+    `start != position` knows that a batch was dropped or delivered twice on the way to it. There may be no records.
+    """
+
+    topic: str
+    partition: int
+    start: int
+    next_offset: int
+    records: Sequence[LogRecord] = field(repr=False)
+    high_watermark: int | None = None
+
+    @property
+    def values(self) -> list[bytes | None]:
+        """The records' values; None is a tombstone."""
+        return [record.value for record in self.records]
+
+    @property
+    def offsets(self) -> list[int]:
+        """The records' offsets, ascending, not necessarily dense."""
+        return [record.offset for record in self.records]
+
+    @property
+    def keys(self) -> list[bytes | None]:
+        """The records' keys."""
+        return [record.key for record in self.records]
+
+    @property
+    def headers(self) -> list[Sequence[Header]]:
+        """The records' headers."""
+        return [record.headers for record in self.records]
+
+    @property
+    def timestamps_ms(self) -> list[int]:
+        """The records' broker or producer times in milliseconds since the epoch."""
+        return [record.timestamp for record in self.records]

@@ -1,0 +1,200 @@
+"""The landing sink: buffers rows per partition and closes files that cover contiguous ranges of offsets.
+
+Plain and synchronous; all calls come from one thread (see `lander`). The sink keeps, for each partition it owns, the
+position that the next batch has to start at. That check alone makes it exact: whatever the consumer drops, repeats or
+reorders on a rebalance or restart, a range is landed once, in order, or not at all.
+"""
+
+import enum
+import logging
+import time
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass, field
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from platform_assets.contracts.landing import LandingFile
+from resources.landing_zone import LandingZone
+from streaming.decoding import DecodedBatch
+
+_log = logging.getLogger(__name__)
+
+Partition = tuple[str, int]
+"""Topic and partition."""
+
+
+class PartitionTakenOver(RuntimeError):
+    """Another writer has landed offsets of a partition that this sink believed its own."""
+
+
+class Admission(enum.Enum):
+    """What the sink says to a batch."""
+
+    TAKE = "take"
+    REPEATED = "repeated"  # all of it is here already
+    GAP = "gap"  # something before it is missing: fetch again from the position
+    NOT_OWNED = "not owned"
+
+
+@dataclass(frozen=True)
+class Limits:
+    """When a file is closed: the first batch that reaches a limit is the last one in the file."""
+
+    file_rows: int
+    file_age_s: float
+    buffer_bytes: int
+
+
+@dataclass
+class OwnedPartition:
+    """One partition of one incarnation. Offsets below `landed` are in files, those below `position` are buffered."""
+
+    topic: str
+    log: str
+    partition: int
+    landed: int
+    position: int
+    landed_rows: int = 0
+    buffered_bytes: int = 0
+    buffered_rows: int = 0
+    opened_at: float | None = None
+    high_watermark: int | None = None
+    rows: list[pa.RecordBatch] = field(default_factory=list, repr=False)
+
+
+class LandingSink:
+    """Owns partitions from `open` to `release`."""
+
+    def __init__(
+        self,
+        zone: LandingZone,
+        limits: Limits,
+        schemas: dict[str, pa.Schema],
+        *,
+        verify: Callable[[Collection[tuple[str, str]]], None],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`verify` gets (topic, incarnation) pairs before their rows become files and raises where one is over."""
+        self._zone = zone
+        self._limits = limits
+        self._schemas = schemas
+        self._verify = verify
+        self._clock = clock
+        self._owned: dict[Partition, OwnedPartition] = {}
+
+    @property
+    def owned(self) -> tuple[OwnedPartition, ...]:
+        """What the sink owns now, for reports."""
+        return tuple(self._owned.values())
+
+    def find(self, topic: str, partition: int) -> OwnedPartition | None:
+        """One owned partition."""
+        return self._owned.get((topic, partition))
+
+    def open(self, topic: str, log: str, partition: int) -> int:
+        """Own a partition, or go on owning it, and return the offset to fetch next.
+
+        Raises:
+            LandingZoneDamaged: its files do not follow on each other.
+        """
+        known = self._owned.get((topic, partition))
+        if known is not None and known.log == log:
+            return known.position
+        if known is not None:
+            _log.error("incarnation_replaced topic=%s partition=%d old=%s new=%s unlanded=%d",
+                       topic, partition, known.log, log, known.position - known.landed)  # fmt: skip
+        position = self._zone.recover(topic, log, partition)
+        self._owned[topic, partition] = OwnedPartition(topic, log, partition, landed=position, position=position)
+        return position
+
+    def release(self, partitions: Iterable[Partition]) -> int:
+        """Forget partitions and return how many offsets of them were not landed; the log still has those."""
+        unlanded = 0
+        for key in partitions:
+            gone = self._owned.pop(key, None)
+            if gone is not None:
+                unlanded += gone.position - gone.landed
+        return unlanded
+
+    def admission(self, topic: str, partition: int, start: int, next_offset: int) -> Admission:
+        """Whether a batch that covers [start, next_offset) follows on what is here."""
+        owned = self._owned.get((topic, partition))
+        if owned is None:
+            return Admission.NOT_OWNED
+        if next_offset <= owned.position:
+            return Admission.REPEATED
+        return Admission.GAP if start > owned.position else Admission.TAKE
+
+    def take(self, batch: DecodedBatch) -> Admission:
+        """Buffer a batch; where it begins before the position, only what is new of it."""
+        admission = self.admission(batch.topic, batch.partition, batch.start, batch.next_offset)
+        if admission is not Admission.TAKE:
+            return admission
+        owned = self._owned[batch.topic, batch.partition]
+        if batch.log != owned.log:
+            return Admission.NOT_OWNED
+        rows = batch.rows
+        if batch.start < owned.position:
+            rows = rows.filter(pc.greater_equal(rows["kafka_offset"], owned.position))
+        if owned.opened_at is None:
+            owned.opened_at = self._clock()
+        if rows.num_rows:
+            owned.rows.append(rows)
+            owned.buffered_rows += rows.num_rows
+            owned.buffered_bytes += rows.nbytes
+        owned.position = batch.next_offset
+        return Admission.TAKE
+
+    def due(self) -> list[Partition]:
+        """The partitions whose file is to be closed now: too many rows, too old, or the largest of too many bytes."""
+        now = self._clock()
+        due = [
+            key
+            for key, owned in self._owned.items()
+            if owned.opened_at is not None
+            and (owned.buffered_rows >= self._limits.file_rows or now - owned.opened_at >= self._limits.file_age_s)
+        ]
+        remaining = sorted(
+            (owned.buffered_bytes, key) for key, owned in self._owned.items() if key not in due and owned.buffered_bytes
+        )
+        total = sum(size for size, _ in remaining)
+        while remaining and total > self._limits.buffer_bytes:
+            size, key = remaining.pop()
+            total -= size
+            due.append(key)
+        return due
+
+    def close(self, partitions: Collection[Partition]) -> list[LandingFile]:
+        """Write what is buffered of these partitions, one file each; the buffers are kept until their file is durable.
+
+        Raises:
+            OSError: the disk is full or failing; call again later.
+            PartitionTakenOver: see there.
+        """
+        pending = [owned for key in partitions if (owned := self._owned.get(key)) and owned.position > owned.landed]
+        if not pending:
+            return []
+        self._verify({(owned.topic, owned.log) for owned in pending})
+        return [self._close(owned) for owned in pending]
+
+    def _close(self, owned: OwnedPartition) -> LandingFile:
+        file = LandingFile(owned.topic, owned.log, owned.partition, owned.landed, owned.position - 1)
+        # Found already: our own, renamed by an attempt that failed to sync its folder.
+        found = (self._zone.root / file.path).exists()
+        next_offset = self._zone.next_offset(owned.topic, owned.log, owned.partition)
+        if not found and next_offset != owned.landed:
+            raise PartitionTakenOver(
+                f"{owned.topic}[{owned.partition}]: this worker goes on from offset {owned.landed}, but the landing "
+                f"zone is at {next_offset}. Another worker writes the same partition of the same data folder."
+            )
+        table = pa.Table.from_batches(owned.rows, schema=self._schemas[owned.topic])
+        self._zone.write(table, file)
+        _log.info("file_landed topic=%s partition=%d first=%d last=%d rows=%d",
+                  file.topic, file.partition, file.first, file.last, table.num_rows)  # fmt: skip
+        owned.landed = owned.position
+        owned.landed_rows += table.num_rows
+        owned.rows = []
+        owned.buffered_rows = owned.buffered_bytes = 0
+        owned.opened_at = None
+        return file

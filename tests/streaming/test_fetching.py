@@ -1,0 +1,135 @@
+"""Fetches become batches that cover exactly what was fetched, on aiokafka's real record classes."""
+
+import asyncio
+import time
+from collections.abc import Sequence
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from aiokafka import TopicPartition
+from aiokafka.consumer.fetcher import READ_UNCOMMITTED, FetchResult, PartitionRecords
+from aiokafka.consumer.subscription_state import Assignment
+from aiokafka.errors import CorruptRecordException
+from aiokafka.record.default_records import DefaultRecordBatchBuilder
+from aiokafka.record.memory_records import MemoryRecords
+
+from streaming import fetching
+from streaming.fetching import BatchFetcher, PositionOutsideLog, drain
+
+PLACE = TopicPartition("events.v1", 0)
+
+
+def stored(offsets: Sequence[int], *, control: bool = False, codec: int = 0) -> bytes:
+    """The bytes of one record batch as a broker stores it."""
+    builder = DefaultRecordBatchBuilder(
+        magic=2,
+        compression_type=codec,
+        is_transactional=0,
+        producer_id=-1,
+        producer_epoch=-1,
+        base_sequence=-1,
+        batch_size=1 << 20,
+    )
+    for offset in offsets:
+        builder.append(
+            offset - offsets[0],
+            timestamp=1000 + offset,
+            key=b"k%d" % offset,
+            value=b"v%d" % offset,
+            headers=[("h", b"%d" % offset)],
+        )
+    raw = bytearray(builder.build())
+    raw[0:8] = offsets[0].to_bytes(8, "big")  # the base offset is outside the checksum
+    if control:
+        raw[22] |= 0x20  # attributes, low byte
+    return bytes(raw)
+
+
+async def fetched(raw: bytes, position: int, *, check_crcs: bool = False) -> tuple[FetchResult, Any]:
+    assignment = Assignment([PLACE])
+    state = assignment.state_value(PLACE)
+    state.seek(position)
+    state.highwater = 100
+    records = PartitionRecords(PLACE, MemoryRecords(raw), [], position, None, None, check_crcs, READ_UNCOMMITTED)
+    return FetchResult(PLACE, partition_records=records, assignment=assignment, backoff=0), state
+
+
+async def test_drain_carries_offsets_keys_headers_and_times_of_every_record() -> None:
+    """Nothing of a record is lost by batching it."""
+    result, state = await fetched(stored([5, 6, 7]), 5)
+    batch = drain(result, PLACE, 1000)
+    assert batch is not None
+    assert (batch.start, batch.next_offset, batch.high_watermark) == (5, 8, 100)
+    assert (batch.offsets, batch.values, batch.keys) == ([5, 6, 7], [b"v5", b"v6", b"v7"], [b"k5", b"k6", b"k7"])
+    assert list(batch.headers[1]) == [("h", b"6")]
+    assert batch.timestamps_ms == [1005, 1006, 1007]
+    assert state.position == 8
+    assert not result.has_more()
+
+
+async def test_drain_leaves_out_records_before_the_position_and_covers_gaps() -> None:
+    """A fetch from the middle of a stored batch brings all of it; what the log skips is covered."""
+    result, _ = await fetched(stored([5, 6, 7]) + stored([10, 12]), 6)
+    batch = drain(result, PLACE, 1000)
+    assert batch is not None
+    assert (batch.start, batch.next_offset, batch.offsets) == (6, 13, [6, 7, 10, 12])
+
+
+async def test_drain_covers_transaction_markers_without_records() -> None:
+    """A marker moves the position, so the batch after it starts where this one ended."""
+    result, state = await fetched(stored([5], control=True), 5)
+    batch = drain(result, PLACE, 1000)
+    assert batch is not None
+    assert (batch.start, batch.next_offset, batch.values) == (5, 6, [])
+    assert state.position == 6
+
+
+async def test_drain_stops_at_its_bound_and_goes_on_where_it_stopped() -> None:
+    """Consecutive batches of one fetch follow on each other."""
+    result, _ = await fetched(stored([0, 1]) + stored([2, 3]) + stored([4, 5]), 0)
+    first, second = drain(result, PLACE, 3), drain(result, PLACE, 3)
+    assert first is not None
+    assert second is not None
+    assert (first.offsets, second.offsets, second.start) == ([0, 1, 2, 3], [4, 5], first.next_offset)
+
+
+async def test_drain_drops_a_fetch_whose_partition_was_sought_elsewhere() -> None:
+    """The records would be of another position."""
+    result, state = await fetched(stored([5]), 5)
+    state.seek(0)
+    assert drain(result, PLACE, 1000) is None
+    assert not result.has_more()
+
+
+async def test_drain_refuses_a_wrong_checksum_and_consumes_nothing() -> None:
+    """The position stays, so the records are fetched again."""
+    raw = bytearray(stored([0, 1]) + stored([2, 3]))
+    raw[-1] ^= 0xFF
+    result, state = await fetched(bytes(raw), 0, check_crcs=True)
+    with pytest.raises(CorruptRecordException):
+        drain(result, PLACE, 1000)
+    assert state.position == 0
+    assert drain(result, PLACE, 1000) is None
+
+
+async def test_fetching_raises_when_the_position_stays_past_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The embedded broker answers such a fetch with nothing, for ever: that must not look like a quiet topic."""
+    monkeypatch.setattr(fetching, "PAST_THE_END_GRACE_S", 0.2)
+    assignment = Assignment([PLACE])
+    state = assignment.state_value(PLACE)
+    state.seek(50)
+    state.highwater = 20
+    fetcher: Any = SimpleNamespace(
+        _records={},
+        _closed=False,
+        _subscriptions=SimpleNamespace(
+            reassignment_in_progress=False, subscription=SimpleNamespace(assignment=assignment)
+        ),
+        _create_fetch_waiter=lambda: asyncio.get_running_loop().create_future(),
+    )
+    batches = BatchFetcher({PLACE.topic}, 1000)
+    assert await batches.fetched(fetcher, {PLACE}, 0.01, None) == {}
+    time.sleep(0.25)  # noqa: ASYNC251 - nothing else runs on this loop
+    with pytest.raises(PositionOutsideLog, match=r"lead to offset 50.*ends at 20"):
+        await batches.fetched(fetcher, {PLACE}, 0.01, None)

@@ -1,0 +1,91 @@
+"""The transport is registered, refuses to run half configured, and rests on internals that have not changed."""
+
+import hashlib
+import importlib
+import inspect
+from collections.abc import Mapping
+from typing import Any
+
+import faust
+import pytest
+from faust.exceptions import ImproperlyConfigured
+from faust.transport.drivers import by_url
+from faust.types import TP
+
+from streaming.microbatch import LEANS_ON, BatchTransport, MicroBatches, use_batches
+
+# From the source text of each: change one only after reading what the upgrade did to it and running the fault tests.
+DIGESTS: dict[str, str] = {
+    "aiokafka.consumer.fetcher.FetchResult": "fa61b3894a7f59bf",
+    "aiokafka.consumer.fetcher.FetchError": "d50775206aa2fc38",
+    "aiokafka.consumer.fetcher.PartitionRecords": "4dd6157d7e637944",
+    "aiokafka.consumer.fetcher.Fetcher._create_fetch_waiter": "587dca1be22a22eb",
+    "aiokafka.consumer.fetcher.Fetcher._notify": "d8682040be232260",
+    "aiokafka.consumer.fetcher.Fetcher._proc_fetch_request": "9116b6453572f847",
+    "aiokafka.consumer.fetcher.Fetcher._update_fetch_positions": "3750fdb3cc075393",
+    "aiokafka.consumer.fetcher.Fetcher.fetched_records": "b4ecba13bb50c17a",
+    "aiokafka.consumer.subscription_state.TopicPartitionState": "f1d3292996633525",
+    "faust.transport.consumer.Consumer.ack": "2f4c7eb0884498ef",
+    "faust.transport.consumer.Consumer.getmany": "f6b31e4d8a43d02e",
+    "faust.transport.consumer.Consumer.perform_seek": "d98522034ac0c830",
+    "faust.transport.consumer.Consumer.wait_empty": "10ce4b4f5b5ec453",
+    "faust.transport.consumer.Consumer._add_gap": "2071c0b9abd40afd",
+    "faust.transport.consumer.Consumer._drain_messages": "35808b82ae2fb175",
+    "faust.transport.consumer.Consumer._filter_committable_offsets": "bd89563ac3fa5d83",
+    "faust.transport.consumer.Consumer._filter_tps_with_pending_acks": "6c07b08acc528c13",
+    "faust.transport.consumer.Consumer._new_offset": "77cacc590428dee9",
+    "faust.transport.consumer.Consumer._should_commit": "520c720e6b58a8f7",
+    "faust.transport.drivers.aiokafka.AIOKafkaConsumerThread._create_worker_consumer": "76133d134b46197b",
+    "faust.transport.drivers.aiokafka.AIOKafkaConsumerThread._fetch_records": "42af390b23296396",
+    "faust.transport.drivers.aiokafka.AIOKafkaConsumerThread._seek_wait": "6b3e099cae3749ae",
+    "faust.transport.drivers.aiokafka.Consumer._to_message": "3d639b23f30d9121",
+    "faust.tables.recovery.Recovery._resume_streams": "12032bac421b7e18",
+    "faust.app.base.App._on_partitions_revoked": "5d6c53d1dae47e96",
+    "faust.app.base.App._stop_consumer": "6f583d25889f0c0a",
+    "faust.app.base.App.on_stop": "5fdd10b830f69364",
+}
+
+
+def digest_of(name: str) -> str:
+    """A digest of the source of a dotted name, white space at line ends aside."""
+    parts = name.split(".")
+    for depth in range(len(parts) - 1, 0, -1):
+        try:
+            found: Any = importlib.import_module(".".join(parts[:depth]))
+        except ModuleNotFoundError:
+            continue
+        for part in parts[depth:]:
+            found = inspect.getattr_static(found, part) if inspect.isclass(found) else getattr(found, part)
+        source = "\n".join(line.rstrip() for line in inspect.getsource(found).splitlines())
+        return hashlib.sha256(source.encode()).hexdigest()[:16]
+    raise ModuleNotFoundError(name)
+
+
+@pytest.mark.parametrize("name", LEANS_ON)
+def test_internals_that_the_transport_leans_on_are_unchanged(name: str) -> None:
+    """An upgrade of Faust or aiokafka that touches one of them fails here instead of losing records."""
+    assert digest_of(name) == DIGESTS[name], f"{name} changed: compare it with streaming/microbatch.py and fetching.py"
+
+
+def test_transport_answers_to_its_url_scheme() -> None:
+    """kafkabatch:// is all that an app needs to name."""
+    assert by_url("kafkabatch://localhost") is BatchTransport
+
+
+class NoPositions:
+    """Positions of an app that never starts."""
+
+    async def resume(self, partitions: frozenset[TP]) -> Mapping[TP, int]:
+        return {}
+
+    def landed(self, partition: TP) -> int | None:
+        return None
+
+
+def test_transport_refuses_an_app_without_its_configuration() -> None:
+    """Without positions it would start from the group's offsets and be wrong in silence."""
+    app: Any = faust.App("unconfigured", broker="kafkabatch://localhost:1", store="memory://")
+    with pytest.raises(ImproperlyConfigured, match="use_batches"):
+        app.transport.create_consumer(app.topics.on_message)
+    use_batches(app, MicroBatches(frozenset({"t"}), NoPositions()))
+    assert app.micro_batches.topics == {"t"}
