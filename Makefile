@@ -4,10 +4,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 UV_VERSION := 0.13.9
-DBT := --project-dir dbt_project --profiles-dir dbt_project
 
 .DEFAULT_GOAL := dev-install
-.PHONY: dev-install up down status run-api manifest test test-integration check ci format lint type-check lock clean help
+.PHONY: dev-install up down status kafka run-api manifest test test-integration check ci format lint type-check lock clean help
 
 dev-install: $(INSTALLED)  ## install the locked environment into .venv (a bare `make` does this)
 
@@ -32,11 +31,14 @@ down: $(INSTALLED)  ## let everything land, then stop
 status: $(INSTALLED)  ## say what runs
 	@$(BIN)/analytics status
 
+kafka: $(INSTALLED)  ## a real Apache Kafka on port 9092, fetched through Maven (needs a JDK 17)
+	@$(BIN)/python -m deployments.kafka $(ARGS)
+
 run-api: $(INSTALLED)  ## the API alone on port 8000 (needs a Kafka: ANALYTICS_KAFKA__BOOTSTRAP_SERVERS)
 	@$(BIN)/python -m api
 
 manifest: $(INSTALLED)  ## what Dagster reads of the dbt project
-	@$(BIN)/dbt --quiet parse $(DBT)
+	@DBT_PROJECT_DIR=dbt_project DBT_PROFILES_DIR=dbt_project $(BIN)/dbt --quiet parse
 
 test: manifest  ## all that needs only packages and the embedded broker
 	$(BIN)/pytest -m "not integration" $(ARGS)

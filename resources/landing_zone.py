@@ -81,7 +81,7 @@ class LandingZone:
         return position
 
     def write(self, table: pa.Table, file: LandingFile) -> Path:
-        """Write one file durably; where it is there already, it is the same range and only its folder is synced again."""
+        """Write one file durably. One that is there already covers the same range; only its folder is synced again."""
         path = self.root / file.path
         if path.exists():
             _sync(path.parent)

@@ -161,6 +161,9 @@ def _start(settings: Settings, request: demo_state.DemoRequest) -> RunningProces
 def _follow(settings: Settings, supervisor: RunningProcess, interrupted: threading.Event) -> PlatformStatus:
     def look() -> tuple[PlatformStatus, demo_state.DemoState | None]:
         if supervisor.exit_code() is not None:
+            last = published(settings.state_dir)
+            if last is not None and last.stopping:
+                raise click.ClickException("The platform was stopped from elsewhere.")
             raise click.ClickException(
                 f"The supervisor ended. The end of {supervisor_log(settings)}:\n{log_end(settings)}"
             )

@@ -71,9 +71,13 @@ def _prepare_registry(settings: Settings) -> None:
 def _prepare_manifest(settings: Settings) -> None:
     """The manifest that the definitions are built from stands in the project, where dbt's own commands put it too."""
     _call(
-        str(_SCRIPTS / "dbt"), "parse", "--project-dir", str(_DBT_PROJECT), "--profiles-dir", str(_DBT_PROJECT),
-        ANALYTICS_WAREHOUSE__PATH=str(settings.warehouse_path), DBT_LOG_PATH=str(settings.logs_dir / "dbt"),
-    )  # fmt: skip
+        str(_SCRIPTS / "dbt"),
+        "parse",
+        DBT_PROJECT_DIR=str(_DBT_PROJECT),
+        DBT_PROFILES_DIR=str(_DBT_PROJECT),
+        ANALYTICS_WAREHOUSE__PATH=str(settings.warehouse_path),
+        DBT_LOG_PATH=str(settings.logs_dir / "dbt"),
+    )
 
 
 def _call(*arguments: str, **environment: str) -> None:

@@ -295,6 +295,7 @@ def main() -> None:
     parser.add_argument("--no-demo", action="store_true")
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    logging.getLogger("httpx").setLevel(logging.WARNING)  # a line for every probe would bury the rest
     settings = load_settings()
     lock = SupervisorLock(settings.state_dir)
     if not lock.take():

@@ -1,0 +1,105 @@
+{%- set line_rules = {
+    "line_is_without_units": "is_without_units",
+    "line_is_without_sales": "is_without_sales",
+    "line_is_sale_without_units": "is_sale_without_units",
+    "line_is_giveaway": "is_giveaway",
+    "line_is_bulk_quantity": "is_bulk_quantity",
+    "line_is_of_unknown_product": "is_product_unknown",
+    "line_is_without_household": "household_id is null",
+} -%}
+{%- set treatments = {"door": "refused at the door", "stream": "rejected by the stream"} -%}
+
+with
+
+lines as (
+    select
+        {%- for rule, condition in line_rules.items() %}
+        count(*) filter (where {{ condition }}) as {{ rule }},
+        {%- endfor %}
+        count(*) as line_count
+    from {{ ref("fct_order_lines") }}
+),
+
+line_rules as (
+    {%- for rule in line_rules %}
+    select
+        '{{ rule }}' as rule,
+        {{ rule }} as row_count,
+        line_count as total_rows,
+        '{{ "kept" if rule == "line_is_without_household" else "kept and flagged" }}' as treatment
+    from lines
+    {{ "union all" if not loop.last }}
+    {%- endfor %}
+),
+
+coupon_rules as (
+    select
+        'coupon_row_is_repeated' as rule,
+        coalesce(sum(source_row_count - 1), 0) as row_count,
+        coalesce(sum(source_row_count), 0) as total_rows,
+        'removed as a repeat' as treatment
+    from {{ ref("stg_shop__coupons") }}
+),
+
+accepted as (
+    select coalesce(sum(event_count), 0) as event_count
+    from {{ ref("fct_event_days") }}
+),
+
+rejections as (
+    select
+        origin,
+        reason_class,
+        count(distinct event_id) as event_count
+    from {{ ref("stg_events__rejected_events") }}
+    group by origin, reason_class
+),
+
+rejected as (
+    select count(distinct event_id) as event_count
+    from {{ ref("stg_events__rejected_events") }}
+),
+
+-- Every class has its row, so that "none" is said and not left out.
+rejection_classes as (
+    {%- for origin, treatment in treatments.items() %}
+    {%- set outer_last = loop.last %}
+    {%- for reason_class in rejection_classes().keys() | list + ["other"] %}
+    select
+        '{{ origin }}' as origin,
+        '{{ reason_class }}' as reason_class,
+        '{{ treatment }}' as treatment
+    {{ "union all" if not (loop.last and outer_last) }}
+    {%- endfor %}
+    {%- endfor %}
+),
+
+rejection_rules as (
+    select
+        rejection_classes.origin || '_' || rejection_classes.reason_class as rule,
+        coalesce(rejections.event_count, 0) as row_count,
+        accepted.event_count + rejected.event_count as total_rows,
+        rejection_classes.treatment
+    from rejection_classes
+    cross join accepted
+    cross join rejected
+    left join rejections
+        on
+            rejection_classes.origin = rejections.origin
+            and rejection_classes.reason_class = rejections.reason_class
+),
+
+rules as (
+    select * from line_rules
+    union all
+    select * from coupon_rules
+    union all
+    select * from rejection_rules
+)
+
+select
+    rule,
+    cast(row_count as bigint) as row_count,
+    cast(total_rows as bigint) as total_rows,
+    treatment
+from rules

@@ -1,0 +1,22 @@
+select
+    event_id,
+    order_id,
+    household_id,
+    product_id,
+    store_id,
+    ordered_at,
+    order_date,
+    department,
+    brand,
+    quantity,
+    sales_value,
+    retail_disc,
+    coupon_disc,
+    coupon_match_disc,
+    is_without_units,
+    is_without_sales,
+    is_sale_without_units,
+    is_giveaway,
+    is_bulk_quantity,
+    is_product_unknown
+from {{ ref("int_purchase_lines__flagged") }}

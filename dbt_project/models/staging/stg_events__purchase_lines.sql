@@ -1,0 +1,42 @@
+{# A table: the payload's JSON is parsed once, and everything downstream reads typed columns. #}
+{{ config(materialized="table") }}
+
+with
+
+purchase_events as (
+    select
+        event_id,
+        user_id,
+        occurred_at,
+        {{
+            json_fields(
+                "payload",
+                {
+                    "basket_id": "VARCHAR",
+                    "product_id": "VARCHAR",
+                    "store_id": "VARCHAR",
+                    "quantity": "INTEGER",
+                    "sales_value": "DOUBLE",
+                    "retail_disc": "DOUBLE",
+                    "coupon_disc": "DOUBLE",
+                    "coupon_match_disc": "DOUBLE",
+                },
+            )
+        }} as purchase
+    from {{ ref("stg_events__events") }}
+    where event_name = 'purchase_line'
+)
+
+select
+    event_id,
+    user_id as household_id,
+    occurred_at as ordered_at,
+    purchase['basket_id'] as order_id,
+    purchase['product_id'] as product_id,
+    purchase['store_id'] as store_id,
+    purchase['quantity'] as quantity,
+    purchase['sales_value'] as sales_value,
+    purchase['retail_disc'] as retail_disc,
+    purchase['coupon_disc'] as coupon_disc,
+    purchase['coupon_match_disc'] as coupon_match_disc
+from purchase_events

@@ -1,0 +1,9 @@
+select
+    product_id,
+    manufacturer_id,
+    department,
+    brand,
+    product_category,
+    product_type,
+    package_size
+from {{ source("raw", "products") }}

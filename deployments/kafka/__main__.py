@@ -1,0 +1,113 @@
+"""One Apache Kafka broker in KRaft mode on this machine: `python -m deployments.kafka [--port 9092] [--folder DIR]`.
+
+Needs a JDK 17 and Maven, which fetches the jars once. For trying the platform on the real thing, and for the tests; a
+cluster is somebody else's work.
+"""
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import uuid
+from pathlib import Path
+
+_POM = Path(__file__).with_name("pom.xml")
+_PROPERTIES = """\
+process.roles=broker,controller
+node.id=1
+controller.quorum.bootstrap.servers=127.0.0.1:{controller_port}
+listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port}
+advertised.listeners=PLAINTEXT://127.0.0.1:{port}
+controller.listener.names=CONTROLLER
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
+log.dirs={folder}/log
+offsets.topic.replication.factor=1
+transaction.state.log.replication.factor=1
+transaction.state.log.min.isr=1
+group.initial.rebalance.delay.ms=0
+auto.create.topics.enable=false
+"""
+
+
+class KafkaUnavailable(RuntimeError):
+    """A tool is missing, or the jars cannot be fetched; the message says which and what to do."""
+
+
+def fetch_jars(folder: Path) -> Path:
+    """Copy Kafka's jars into a folder, unless they are there.
+
+    Raises:
+        KafkaUnavailable: Maven is missing or could not fetch them.
+    """
+    libs = folder / "libs"
+    done = libs / ".complete"
+    if done.exists() and done.read_bytes() == _POM.read_bytes():
+        return libs
+    maven = shutil.which("mvn")
+    if maven is None:
+        raise KafkaUnavailable("Maven is missing: install maven and a JDK 17.")
+    finished = subprocess.run(
+        [
+            maven, "--batch-mode", "--quiet", "--file", str(_POM), "dependency:copy-dependencies",
+            "-DincludeScope=runtime", f"-DoutputDirectory={libs.resolve()}",
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+    )  # fmt: skip
+    if finished.returncode:
+        raise KafkaUnavailable(f"Maven could not fetch Kafka:\n{finished.stdout[-2000:]}{finished.stderr[-2000:]}")
+    done.write_bytes(_POM.read_bytes())
+    return libs
+
+
+def broker_command(folder: Path, port: int, controller_port: int) -> list[str]:
+    """Prepare a broker's folder and return the command line that runs it; its log survives in the folder.
+
+    Raises:
+        KafkaUnavailable: as for `fetch_jars`, or the folder cannot be formatted.
+    """
+    java = shutil.which("java")
+    if java is None:
+        raise KafkaUnavailable("Java is missing: install a JDK 17.")
+    classes = f"{fetch_jars(folder.parent)}/*"
+    folder.mkdir(parents=True, exist_ok=True)
+    properties = folder / "server.properties"
+    properties.write_text(
+        _PROPERTIES.format(port=port, controller_port=controller_port, folder=folder.resolve().as_posix())
+    )
+    if not (folder / "log" / "meta.properties").exists():
+        formatted = subprocess.run(
+            [
+                java, "-cp", classes, "kafka.tools.StorageTool", "format", "--standalone",
+                "--cluster-id", str(uuid.uuid4()), "--config", str(properties),
+            ],
+            capture_output=True,
+            text=True,
+            check=False,
+        )  # fmt: skip
+        if formatted.returncode:
+            raise KafkaUnavailable(f"{folder} could not be formatted:\n{formatted.stdout}{formatted.stderr}")
+    return [java, "-Xmx512m", "-cp", classes, "kafka.Kafka", str(properties)]
+
+
+def main() -> None:
+    """Run a broker in the foreground."""
+    parser = argparse.ArgumentParser(prog="python -m deployments.kafka", description=__doc__)
+    parser.add_argument("--port", type=int, default=9092)
+    parser.add_argument("--controller-port", type=int, default=9093)
+    parser.add_argument("--folder", type=Path, default=Path(".analytics-kafka/broker"))
+    arguments = parser.parse_args()
+    try:
+        command = broker_command(arguments.folder, arguments.port, arguments.controller_port)
+    except KafkaUnavailable as error:
+        raise SystemExit(str(error)) from None
+    sys.stderr.write(
+        f"Kafka on 127.0.0.1:{arguments.port}; ANALYTICS_KAFKA__BOOTSTRAP_SERVERS names it. Ctrl-C ends it.\n"
+    )
+    os.execv(command[0], command)  # noqa: S606 - the command line is our own
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,88 @@
+"""What the project declares: the contract's columns, a grain, tests and an owner for everything."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+import yaml
+
+from platform_assets.contracts.landing import EVENT_COLUMNS, REJECTION_COLUMNS
+from tests.dbt_project.dbt_build import DBT_PROJECT, Built
+from tests.dbt_project.raw_tables import SQL_TYPES
+
+MARTS = {
+    "fct_order_lines",
+    "fct_orders",
+    "fct_sessions",
+    "fct_event_days",
+    "dim_households",
+    "dim_products",
+    "dim_campaigns",
+    "data_quality_counts",
+}
+
+
+@pytest.mark.parametrize(("table", "columns"), [("events", EVENT_COLUMNS), ("rejected_events", REJECTION_COLUMNS)])
+def test_source_declares_the_columns_of_the_landing_contract(table: str, columns: Mapping[str, str]) -> None:
+    declared = yaml.safe_load((DBT_PROJECT / "models" / "staging" / "_raw__sources.yml").read_text())
+    tables = {entry["name"]: entry["columns"] for entry in declared["sources"][0]["tables"]}
+    found = [(column["name"], column["data_type"]) for column in tables[table]]
+    assert found == [(name, SQL_TYPES[kind]) for name, kind in columns.items()]
+
+
+def test_every_mart_of_the_design_stands_with_an_enforced_contract(built: Built) -> None:
+    marts = {node["name"]: node for node in _models(built) if node["schema"] == "marts"}
+    assert set(marts) == MARTS
+    assert all(node["contract"]["enforced"] for node in marts.values())
+    assert all(column["data_type"] for node in marts.values() for column in node["columns"].values())
+
+
+def test_every_model_and_source_says_its_grain_owner_and_group(built: Built) -> None:
+    for node in [*_models(built), *_sources(built)]:
+        assert node["description"].startswith("One row per "), node["unique_id"]
+        assert node["meta"]["dagster"]["group"] == node["schema"], node["unique_id"]
+        assert node["meta"]["dagster"]["owners"] == ["team:data"], node["unique_id"]
+        assert all(column["description"] for column in node["columns"].values()), node["unique_id"]
+
+
+def test_every_source_has_its_asset_key(built: Built) -> None:
+    keys = {node["name"]: node["config"]["meta"]["dagster"]["asset_key"] for node in _sources(built)}
+    assert keys == {name: ["raw", name] for name in keys}
+    assert len(keys) == 8
+
+
+def test_every_model_and_source_is_tested(built: Built) -> None:
+    manifest = built.artefact("manifest")
+    tests = [node for node in manifest["nodes"].values() if node["resource_type"] == "test"]
+    tested = {parent for node in tests for parent in node["depends_on"]["nodes"]}
+    assert {node["unique_id"] for node in [*_models(built), *_sources(built)]} <= tested
+
+
+def test_every_test_of_several_models_names_the_one_that_dagster_shows_it_under(built: Built) -> None:
+    nodes = built.artefact("manifest")["nodes"].values()
+    singular = [node for node in nodes if node["resource_type"] == "test" and not node.get("attached_node")]
+    unnamed = [
+        node["name"]
+        for node in singular
+        if len(set(node["depends_on"]["nodes"])) > 1 and "ref" not in node["config"]["meta"].get("dagster", {})
+    ]
+    assert singular
+    assert not unnamed
+
+
+def test_tests_have_distinct_names(built: Built) -> None:
+    nodes = built.artefact("manifest")["nodes"].values()
+    names = [node["name"] for node in nodes if node["resource_type"] == "test"]
+    assert len(names) == len(set(names))
+
+
+def test_no_package_comes_from_a_hub() -> None:
+    assert not [name for name in ("packages.yml", "dependencies.yml") if (DBT_PROJECT / name).exists()]
+
+
+def _models(built: Built) -> list[dict[str, Any]]:
+    return [node for node in built.artefact("manifest")["nodes"].values() if node["resource_type"] == "model"]
+
+
+def _sources(built: Built) -> list[dict[str, Any]]:
+    return list(built.artefact("manifest")["sources"].values())
