@@ -1,0 +1,55 @@
+"""What routes ask for by type."""
+
+from typing import Annotated
+
+from fastapi import Depends, Request
+
+from api.envelope import APIMetadata
+from api.services.event_log import EventLog
+from api.services.ingestion import Ingestion
+from api.services.predictions import Predictions
+from resources.online_store import OnlineStore
+from resources.settings import Settings
+
+
+def get_settings(request: Request) -> Settings:
+    """The settings that the application was made with."""
+    settings: Settings = request.app.state.settings
+    return settings
+
+
+def get_metadata(request: Request) -> APIMetadata:
+    """The metadata of the answer to this request."""
+    return APIMetadata(request_id=request.state.request_id, environment=request.app.state.settings.environment.value)
+
+
+def get_event_log(request: Request) -> EventLog:
+    """The connection to the event log."""
+    log: EventLog = request.app.state.event_log
+    return log
+
+
+def get_ingestion(request: Request) -> Ingestion:
+    """The way of events to the log."""
+    ingestion: Ingestion = request.app.state.ingestion
+    return ingestion
+
+
+def get_predictions(request: Request) -> Predictions:
+    """The served models."""
+    predictions: Predictions = request.app.state.predictions
+    return predictions
+
+
+def get_online_store(request: Request) -> OnlineStore:
+    """The newest features."""
+    store: OnlineStore = request.app.state.online_store
+    return store
+
+
+SettingsInForce = Annotated[Settings, Depends(get_settings)]
+Metadata = Annotated[APIMetadata, Depends(get_metadata)]
+TheEventLog = Annotated[EventLog, Depends(get_event_log)]
+TheIngestion = Annotated[Ingestion, Depends(get_ingestion)]
+ThePredictions = Annotated[Predictions, Depends(get_predictions)]
+TheOnlineStore = Annotated[OnlineStore, Depends(get_online_store)]

@@ -1,0 +1,91 @@
+"""The application: events in at the front door, live predictions out.
+
+`python -m api` serves it; `create_app` makes it for tests and other servers.
+"""
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
+from fastapi import APIRouter, FastAPI
+
+from api.body_limit import BodyLimitMiddleware
+from api.envelope import API_VERSION
+from api.middleware import RequestLoggingMiddleware
+from api.openapi import install_openapi
+from api.problems import install_problem_handlers
+from api.routes import events, health, predictions
+from api.security.guard import GuardMiddleware
+from api.security.headers import SecurityHeadersMiddleware
+from api.security.hosts import TrustedHostMiddleware
+from api.security.startup import refuse_unsafe
+from api.services.event_log import EventLog
+from api.services.ingestion import Ingestion
+from api.services.predictions import Predictions
+from resources.event_log.gate import IngestionGate
+from resources.online_store import SqliteOnlineStore
+from resources.settings import Settings, load_settings
+from resources.telemetry import configure_observability, get_observability_config
+
+SERVICE_NAME = "analytics-api"
+
+DESCRIPTION = """
+Send events to `/v1/events`; ask the promoted models under `/v1/predictions`.
+
+A success is a `StandardResponse`; an error is `application/problem+json` (RFC 9457). Both carry the request's id.
+"""
+
+
+@asynccontextmanager
+async def lifespan(app: FastAPI) -> AsyncGenerator[None, None]:
+    """Start what the routes use; nothing here waits for another process, so the door opens at once."""
+    settings: Settings = app.state.settings
+    obs_config = get_observability_config()
+    obs_config.service_name = SERVICE_NAME
+    obs_config.environment = settings.environment
+    configure_observability(obs_config, app)
+
+    gate = IngestionGate.of(settings)
+    event_log = EventLog(settings, gate)
+    online_store = SqliteOnlineStore(settings.online_store_path)
+    models = Predictions(settings.models_dir, online_store)
+    app.state.event_log = event_log
+    app.state.ingestion = Ingestion(event_log, gate)
+    app.state.online_store = online_store
+    app.state.predictions = models
+    event_log.start()
+    models.start()
+
+    yield
+
+    await models.stop()
+    await event_log.stop()
+    online_store.close()
+
+
+def create_app(settings: Settings | None = None) -> FastAPI:
+    """The application for these settings, or for those of the environment.
+
+    Raises:
+        UnsafeConfiguration: the settings would serve callers that nobody knows.
+        SettingsError: an `ANALYTICS_*` variable has a bad value.
+    """
+    settings = settings or load_settings()
+    refuse_unsafe(settings)
+    app = FastAPI(title="Analytics API", version="1.0.0", description=DESCRIPTION, lifespan=lifespan)
+    app.state.settings = settings
+
+    v1 = APIRouter(prefix=f"/{API_VERSION}")
+    v1.include_router(events.router)
+    v1.include_router(predictions.router)
+    app.include_router(health.router)
+    app.include_router(v1)
+
+    install_problem_handlers(app)
+    install_openapi(app)
+    # The last one added is the outermost: an id first, then who asks, and only then the body.
+    app.add_middleware(BodyLimitMiddleware, max_bytes=settings.api.max_body_bytes)
+    app.add_middleware(GuardMiddleware, environment=settings.environment)
+    app.add_middleware(TrustedHostMiddleware)
+    app.add_middleware(SecurityHeadersMiddleware)
+    app.add_middleware(RequestLoggingMiddleware)
+    return app

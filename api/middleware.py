@@ -1,0 +1,76 @@
+"""Gives every request an id and writes one log line about it."""
+
+import logging
+import re
+import time
+import uuid
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from api.problems import internal_error
+
+REQUEST_ID_HEADER = "X-Request-ID"
+
+# \Z, not $: an id ends up in headers and logs, where a line break would be an injection.
+_REQUEST_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}\Z")
+_TRACEPARENT = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}\Z")
+
+logger = logging.getLogger("api.requests")
+
+
+class RequestLoggingMiddleware:
+    """The outermost layer. Plain ASGI: Starlette's BaseHTTPMiddleware costs a task and a queue a request.
+
+    `request.state.request_id` is the client's X-Request-ID where that is well formed, else a new one; the response
+    carries it back. `request.state.traceparent` is the client's W3C trace context, or None. An exception that nothing
+    else handled is logged here and answered as a 500 problem. Bodies, queries and headers are never logged.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        started = time.perf_counter()
+        headers = Headers(scope=scope)
+        request_id = _well_formed(headers.get(REQUEST_ID_HEADER), _REQUEST_ID) or uuid.uuid4().hex
+        traceparent = _well_formed(headers.get("traceparent"), _TRACEPARENT)
+        scope.setdefault("state", {}).update(request_id=request_id, traceparent=traceparent)
+        status = 0
+
+        async def send_with_id(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                MutableHeaders(scope=message)[REQUEST_ID_HEADER] = request_id
+            await send(message)
+
+        try:
+            await self.app(scope, receive, send_with_id)
+        except Exception as error:
+            response = internal_error(scope, error)
+            if status:
+                # Half an answer is out; only a broken connection can still tell the client.
+                raise
+            await response(scope, receive, send_with_id)
+        finally:
+            client = scope.get("client")
+            line = {
+                "request_id": request_id,
+                "method": scope["method"],
+                "path": scope["path"],
+                "status": status,
+                "duration_ms": round((time.perf_counter() - started) * 1000, 2),
+                "client": client[0] if client else None,
+            }
+            if traceparent is not None:
+                line["trace_id"] = traceparent[3:35]
+            logger.info("Request", extra=line)
+
+
+def _well_formed(value: str | None, pattern: re.Pattern[str]) -> str | None:
+    return value if value is not None and pattern.match(value) else None

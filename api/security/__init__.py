@@ -1,0 +1,1 @@
+"""Who may do what: one table, enforced before a body is read."""

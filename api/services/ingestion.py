@@ -1,0 +1,175 @@
+"""Takes events in: checks each against the contract, and answers only once the log has every one of them.
+
+Counting: each event of a request is either accepted, and then stands on `events.v1`, or refused, and then stands on
+`events.rejected.v1` with its reason. Where the log did not acknowledge all of it, the request failed as a whole and
+is to be sent again; later stages keep one record of each event id.
+"""
+
+import asyncio
+import contextlib
+import datetime as dt
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+import msgspec
+
+from api.services.event_log import EventLog
+from platform_assets.contracts.events import (
+    MAX_EVENT_BYTES,
+    InvalidEvent,
+    accept,
+    decode_new_event,
+    encode_event,
+    partition_key,
+)
+from platform_assets.contracts.rejections import Rejection, encode_rejection, refuse_at_the_door
+from platform_assets.contracts.topics import EVENTS, REJECTED
+from resources.event_log.gate import IngestionGate
+from resources.event_log.producer import Record
+
+# Bounds the memory of requests that wait for a slow broker; each also holds its body.
+MAX_WAITING_BYTES = 64 * 2**20
+# A broker takes messages of up to a megabyte. Control characters take six bytes in JSON, so a text that fits its own
+# limit in characters can be over that; then this much of it is kept.
+MAX_REJECTION_BYTES = 900_000
+KEPT_BODY_CHARS = 100_000
+# A reason may quote what was sent, a field's name say.
+MAX_REASON_CHARS = 500
+
+
+class IngestionPaused(RuntimeError):
+    """The gate is closed; `str()` says why."""
+
+
+class IngestionBusy(RuntimeError):
+    """Too much waits for the broker already."""
+
+
+@dataclass(frozen=True)
+class Refused:
+    """One refused event of a request."""
+
+    index: int
+    event_id: str
+    reason: str
+
+
+@dataclass
+class Outcome:
+    """What became of a request's events. `event_ids` are those of the accepted ones, in the request's order."""
+
+    event_ids: list[str] = field(default_factory=list)
+    refused: list[Refused] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class _Stamp:
+    """What the door knows about all events of a request."""
+
+    time: dt.datetime
+    correlation_id: str
+
+
+class Ingestion:
+    """The way of events from a request to the log. One per process."""
+
+    def __init__(self, log: EventLog, gate: IngestionGate) -> None:
+        self._log = log
+        self._gate = gate
+        self._waiting_bytes = 0
+        self.in_flight = 0
+
+    @contextlib.contextmanager
+    def admitted(self) -> Iterator[None]:
+        """Holds a request's place; whoever closed the gate waits until `in_flight` is zero.
+
+        Raises:
+            IngestionPaused: the gate is closed.
+        """
+        # Counted before the look at the gate: once it is closed and none is in flight, none can still come through.
+        self.in_flight += 1
+        try:
+            if not self._gate.is_open():
+                raise IngestionPaused(self._gate.reason() or "just now")
+            yield
+        finally:
+            self.in_flight -= 1
+
+    async def take(self, bodies: Sequence[bytes], *, correlation_id: str, traceparent: str | None) -> Outcome:
+        """Accept or refuse each event, and return when the log has acknowledged all records of both kinds.
+
+        Raises:
+            LogUnavailable: it did not in time.
+            IngestionBusy: too much waits for it already; nothing was appended.
+        """
+        stamp = _Stamp(dt.datetime.now(dt.UTC), correlation_id)
+        outcome = Outcome()
+        events: list[Record] = []
+        rejections: list[Record] = []
+        for index, body in enumerate(bodies):
+            try:
+                new = decode_new_event(body)
+                if new.traceparent is None:
+                    new.traceparent = traceparent
+                event = accept(new, received_at=stamp.time, correlation_id=correlation_id)
+                value = encode_event(event)
+                if len(value) > MAX_EVENT_BYTES:
+                    raise InvalidEvent(
+                        f"With the server's fields an event may have at most {MAX_EVENT_BYTES:,} bytes; "
+                        f"this one has {len(value):,}",
+                        event.event_id,
+                    )
+            except InvalidEvent as error:
+                rejections.append(_refuse(outcome, index, body, error, stamp))
+            else:
+                outcome.event_ids.append(event.event_id)
+                events.append((partition_key(event), value))
+        await self._append(events, rejections)
+        return outcome
+
+    async def refuse_whole(self, body: bytes, *, reason: str, correlation_id: str) -> Outcome:
+        """Refuse a body that cannot be taken apart, as one event.
+
+        Raises:
+            LogUnavailable, IngestionBusy: as for `take`.
+        """
+        outcome = Outcome()
+        stamp = _Stamp(dt.datetime.now(dt.UTC), correlation_id)
+        await self._append([], [_refuse(outcome, 0, body, InvalidEvent(reason), stamp)])
+        return outcome
+
+    async def _append(self, events: list[Record], rejections: list[Record]) -> None:
+        size = sum(len(value) for _, value in events) + sum(len(value) for _, value in rejections)
+        if self._waiting_bytes and self._waiting_bytes + size > MAX_WAITING_BYTES:
+            raise IngestionBusy(f"{self._waiting_bytes:,} bytes of events wait for the event log already")
+        self._waiting_bytes += size
+        try:
+            results = await asyncio.gather(
+                self._log.append(EVENTS.name, events),
+                self._log.append(REJECTED.name, rejections),
+                return_exceptions=True,  # so that neither is abandoned half way
+            )
+        finally:
+            self._waiting_bytes -= size
+        for result in results:
+            if result is not None:
+                raise result
+
+
+def _refuse(outcome: Outcome, index: int, body: bytes, error: InvalidEvent, stamp: _Stamp) -> Record:
+    rejection = refuse_at_the_door(
+        body,
+        reason=error.reason[:MAX_REASON_CHARS],
+        event_id=error.event_id,
+        rejected_at=stamp.time,
+        correlation_id=stamp.correlation_id,
+    )
+    outcome.refused.append(Refused(index, rejection.event_id, rejection.reason))
+    return rejection.event_id.encode(), _encode_bounded(rejection)
+
+
+def _encode_bounded(rejection: Rejection) -> bytes:
+    value = encode_rejection(rejection)
+    if len(value) > MAX_REJECTION_BYTES:
+        value = encode_rejection(msgspec.structs.replace(rejection, body=rejection.body[:KEPT_BODY_CHARS]))
+    return value

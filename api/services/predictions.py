@@ -1,0 +1,106 @@
+"""Answers predictions: the champion of a model on the newest features of an entity."""
+
+import asyncio
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from api.services.champions import Champion
+from platform_assets.contracts.features import CUSTOMER_ACTIVITY, FeatureSet
+from platform_assets.contracts.predictions import CHURN, Prediction
+from resources.online_store import OnlineStore
+
+if TYPE_CHECKING:
+    from platform_assets.modeling.export import ServableModel
+
+SERVED: dict[str, FeatureSet] = {CHURN: CUSTOMER_ACTIVITY}
+"""The models that have a route, and the features each reads."""
+
+# Importing scikit-learn and loading a model takes seconds on a busy machine, once.
+LOAD_TIMEOUT_S = 30.0
+
+
+class UnknownModel(LookupError):
+    """No model of this name is served."""
+
+
+class UnknownEntity(LookupError):
+    """The online store has no features of this entity."""
+
+
+class NotServable(RuntimeError):
+    """The model cannot answer now; `str()` says why and what will change that."""
+
+
+class Predictions:
+    """One per process. Inference runs on its own thread, since it takes a millisecond or two of a request's time."""
+
+    def __init__(self, models_dir: Path, store: OnlineStore, models: Iterable[str] = SERVED) -> None:
+        self._store = store
+        self.champions = {model: Champion(models_dir, model) for model in models}
+        # One thread: the models are limited to one core each, and predictions should not starve ingestion.
+        self._executor = ThreadPoolExecutor(1, thread_name_prefix="inference")
+
+    def start(self) -> None:
+        """Load the champions in the background."""
+        for champion in self.champions.values():
+            champion.start()
+
+    async def stop(self) -> None:
+        """End the watches and the thread."""
+        for champion in self.champions.values():
+            await champion.stop()
+        self._executor.shutdown(wait=True)
+
+    async def predict(self, model: str, entity_id: str) -> Prediction:
+        """The champion's answer for one entity.
+
+        Raises:
+            UnknownModel: no such model.
+            UnknownEntity: the entity has no features.
+            NotServable: no champion yet, or one that reads other features than the store holds.
+            OnlineStoreError: the store cannot be read.
+        """
+        champion = self.champions.get(model)
+        if champion is None:
+            raise UnknownModel(f"There is no model {model!r}; served are: {', '.join(self.champions)}.")
+        if not champion.has_looked:
+            try:
+                await champion.first_look(LOAD_TIMEOUT_S)
+            except TimeoutError:
+                raise NotServable(f"The model {model} is still being loaded.") from None
+        servable = champion.current
+        if servable is None:
+            if champion.fault is not None:
+                raise NotServable(f"The promoted {model} model cannot be loaded; the API's log says why.")
+            raise NotServable(f"No {model} model has been promoted yet; its training promotes the first valid one.")
+        return await asyncio.get_running_loop().run_in_executor(self._executor, self._answer, servable, entity_id)
+
+    def _answer(self, servable: "ServableModel", entity_id: str) -> Prediction:
+        manifest = servable.manifest
+        features = SERVED[manifest.model]
+        if (manifest.feature_set, manifest.feature_set_version) != (features.name, features.version):
+            raise NotServable(
+                f"Version {manifest.version} of {manifest.model} reads {manifest.feature_set} version "
+                f"{manifest.feature_set_version}, but this release serves {features.name} version {features.version}; "
+                "train and promote the model again."
+            )
+        vector = self._store.get_features(features, entity_id)
+        if vector is None:
+            if self._store.describe(features) is None:
+                raise NotServable(f"The online store has no features {features.name} version {features.version} yet.")
+            raise UnknownEntity(f"There are no features of {features.entity} {entity_id!r}.")
+        try:
+            row = servable.row(vector.values)
+        except ValueError as error:
+            raise NotServable(
+                f"The stored features do not fit the model: {error} Train and promote it again."
+            ) from error
+        return Prediction(
+            entity_id=entity_id,
+            probability=float(servable.predict_proba(row)[0]),
+            model=manifest.model,
+            model_version=manifest.version,
+            features_as_of=vector.as_of,
+        )

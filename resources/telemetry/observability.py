@@ -1,0 +1,36 @@
+"""One call that makes a process observable. Today that is its logs."""
+
+import logging
+from dataclasses import dataclass
+from typing import Any
+
+from resources.settings import Environment, load_settings
+from resources.telemetry.logs import configure_logging
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass
+class ObservabilityConfig:
+    """What to say about the process. A service sets its name and passes it to `configure_observability`."""
+
+    service_name: str
+    environment: Environment
+    log_level: int = logging.INFO
+
+
+def get_observability_config() -> ObservabilityConfig:
+    """The configuration that the settings ask for.
+
+    Raises:
+        SettingsError: an `ANALYTICS_*` variable has a bad value.
+    """
+    return ObservabilityConfig(service_name="analytics", environment=load_settings().environment)
+
+
+def configure_observability(config: ObservabilityConfig, app: Any | None = None) -> None:
+    """Configure logging for `config.service_name`; an application carries the configuration on its `state`."""
+    configure_logging(config.service_name, level=config.log_level)
+    if app is not None:
+        app.state.observability = config
+    logger.info("Service starts", extra={"environment": config.environment.value})
