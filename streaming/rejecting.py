@@ -12,7 +12,7 @@ class RejectionLog:
 
     def __init__(self, settings: Settings) -> None:
         self._address = settings.kafka.address
-        self._marks_dir = settings.state_dir / "acknowledged"
+        self._marks_dir = settings.acknowledged_dir
         self._producer: EventLogProducer | None = None
         self._connecting = asyncio.Lock()
 

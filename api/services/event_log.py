@@ -30,7 +30,7 @@ class EventLog:
 
     def __init__(self, settings: Settings, gate: IngestionGate) -> None:
         self._address = settings.kafka.address
-        self._marks_dir = settings.state_dir / "acknowledged"
+        self._marks_dir = settings.acknowledged_dir
         self._timeout_s = settings.api.acknowledgement_timeout_s
         self._gate = gate
         self._topics = [topic.name for topic in TOPICS]

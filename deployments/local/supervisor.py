@@ -59,7 +59,7 @@ class Supervisor:
         self._records_path = settings.state_dir / "processes.json"
         self._gate = IngestionGate(settings.state_dir)
         self._accounts = Accounts(
-            settings.state_dir / "acknowledged", LandingZone(settings.landing_dir), settings.state_dir / "losses.json"
+            settings.acknowledged_dir, LandingZone(settings.landing_dir), settings.state_dir / "losses.json"
         )
         self._keepers = {part.name: self._keeper(part) for part in parts(settings, request)}
         me = psutil.Process(os.getpid())

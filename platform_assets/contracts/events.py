@@ -17,6 +17,9 @@ from platform_assets.contracts.payloads import PAYLOAD_CONTRACTS
 SCHEMA_VERSION = 1
 MAX_EVENT_BYTES = 100_000
 MAX_NESTING = 32
+# What every engine behind the log can hold as a timestamp in microseconds, in any of its time zones.
+EARLIEST = dt.datetime(1900, 1, 1, tzinfo=dt.UTC)
+LATEST = dt.datetime(2200, 1, 1, tzinfo=dt.UTC)
 
 Identifier = Annotated[str, msgspec.Meta(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9._:@/+=-]+\Z")]
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=128, pattern=r"^[A-Za-z][A-Za-z0-9_.-]*\Z")]
@@ -77,12 +80,16 @@ class Event(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, frozen=Tru
     payload: dict[str, Any]
 
 
+class _NamedId(msgspec.Struct):
+    event_id: Any
+
+
 ENVELOPE_FIELDS: tuple[str, ...] = tuple(field.name for field in msgspec.structs.fields(Event))
 
 _new_event_decoder = msgspec.json.Decoder(NewEvent)
 _event_decoder = msgspec.json.Decoder(Event)
 _encoder = msgspec.json.Encoder()
-_named_id = msgspec.json.Decoder(type("_NamedId", (msgspec.Struct,), {"__annotations__": {"event_id": Any}}))
+_named_id = msgspec.json.Decoder(_NamedId)
 
 
 def decode_new_event(body: bytes) -> NewEvent:
@@ -94,6 +101,8 @@ def decode_new_event(body: bytes) -> NewEvent:
     _check_size(body)
     try:
         event = _new_event_decoder.decode(body)
+        if event.occurred_at is not None:
+            _check_time("occurred_at", event.occurred_at)
         check_payload(event.event_name, event.payload)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
         raise InvalidEvent(_reason(error), event_id_of(body)) from None
@@ -109,6 +118,8 @@ def decode_event(value: bytes) -> Event:
     _check_size(value)
     try:
         event = _event_decoder.decode(value)
+        _check_time("occurred_at", event.occurred_at)
+        _check_time("received_at", event.received_at)
         check_payload(event.event_name, event.payload)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
         raise InvalidEvent(_reason(error), event_id_of(value)) from None
@@ -162,7 +173,7 @@ def encode_payload(payload: dict[str, Any]) -> str:
 def event_id_of(body: bytes) -> str | None:
     """The event id that an otherwise broken body names, if it names a usable one."""
     try:
-        candidate = _named_id.decode(body).event_id  # type: ignore[attr-defined]
+        candidate = _named_id.decode(body).event_id
         return msgspec.convert(candidate, Identifier)
     except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
         return None
@@ -176,6 +187,11 @@ def partition_key(event: Event) -> bytes:
 def _check_size(body: bytes) -> None:
     if len(body) > MAX_EVENT_BYTES:
         raise InvalidEvent(f"An event may have at most {MAX_EVENT_BYTES:,} bytes; this one has {len(body):,}")
+
+
+def _check_time(field: str, value: dt.datetime) -> None:
+    if not EARLIEST <= value < LATEST:
+        raise msgspec.ValidationError(f"Expected a time from {EARLIEST.year} to {LATEST.year - 1} - at `$.{field}`")
 
 
 def _reason(error: Exception) -> str:

@@ -58,7 +58,11 @@ class EventLogProducer:
                 "delivery.timeout.ms": int(self._timeout_s * 1000),
                 "queue.buffering.max.messages": 500_000,
                 "queue.buffering.max.kbytes": 256 * 1024,
+                # A broker that is gone is our caller's news, once; not a line on stderr for every attempt.
                 "log.connection.close": False,
+                "log_level": 2,
+                "reconnect.backoff.ms": 200,
+                "reconnect.backoff.max.ms": 1000,
             }
         )
         self._fatal = None

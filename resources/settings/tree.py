@@ -157,6 +157,11 @@ class Settings(BaseSettings):
         return self.root / "state"
 
     @property
+    def acknowledged_dir(self) -> Path:
+        """What the broker has acknowledged, per log; see `resources.event_log.acknowledged`."""
+        return self.state_dir / "acknowledged"
+
+    @property
     def logs_dir(self) -> Path:
         """One log file per supervised process."""
         return self.root / "logs"

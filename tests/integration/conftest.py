@@ -11,6 +11,7 @@ from typing import Any
 
 import httpx
 import psutil
+import pyarrow.parquet as pq
 import pytest
 
 from tests.conftest import free_port
@@ -101,6 +102,11 @@ class Platform:
         finished = self.analytics("sql", "--csv", query)
         assert finished.returncode == 0, finished.stderr
         return finished.stdout.splitlines()[1:]
+
+    def landed_ids(self) -> list[str]:
+        """The event id of every landed record, as often as it landed."""
+        files = sorted((self.data_dir / "landing" / "events.v1").rglob("*.parquet"))
+        return [event_id for path in files for event_id in pq.read_table(path)["event_id"].to_pylist()]
 
     def processes(self) -> list[psutil.Process]:
         """Every process on the machine that was told this data folder."""

@@ -1,6 +1,7 @@
 """The supervisor on real processes: killed processes, a killed supervisor, a killed and a recycled broker, the end."""
 
 import os
+import secrets
 import signal
 import threading
 import time
@@ -46,7 +47,7 @@ def test_reset_deletes_only_a_folder_that_up_has_made(platform: Platform) -> Non
 
 
 def test_killed_processes_come_back_and_nothing_acknowledged_is_lost_or_doubled(platform: Platform) -> None:
-    up = platform.start("--no-demo", "--detach")
+    platform.start("--no-demo", "--detach")
     platform.wait(accepting, "accepting")
     sent: set[str] = set()
     stop = threading.Event()
@@ -78,14 +79,15 @@ def test_killed_processes_come_back_and_nothing_acknowledged_is_lost_or_doubled(
         )
     stop.set()
     sender.join()
-    assert platform.analytics("up", "--detach").returncode == 0
-    up.wait(5)
     finished = platform.analytics("down")
     assert finished.returncode == 0, finished.stderr
     assert "Everything that was acknowledged has landed" in finished.stderr
     assert platform.processes() == []
-    landed = platform.sql("SELECT event_id FROM landing.events")
+    landed = platform.landed_ids()
     assert sent <= set(landed)
+    # The killed door may have stored a request that it never answered, and its client sent that once more; the
+    # warehouse keeps one of each. No kill of the worker doubles anything.
+    assert len(landed) - len(set(landed)) <= 100
 
 
 def test_next_start_adopts_what_a_killed_supervisor_left(platform: Platform) -> None:
@@ -135,12 +137,13 @@ def test_recycled_broker_loses_and_doubles_nothing(tmp_path: Path) -> None:
         first = small.process("broker")["pid"]
         sent: list[str] = []
         deadline = time.monotonic() + 120
-        while small.process("broker")["pid"] in (first, None) or len(set(sent)) % 2:
+        while small.process("broker")["pid"] in (first, None):
             assert time.monotonic() < deadline, "the broker was not recycled"
             for _ in range(40):
-                ids = [f"e-{len(sent) + index}" for index in range(500)]
+                ids = [f"e-{len(sent) + index}" for index in range(10)]
                 try:
-                    if small.send(*ids, payload={"filler": "x" * 500}).status_code == 202:
+                    # Random, because the log is compressed.
+                    if small.send(*ids, payload={"filler": secrets.token_hex(20_000)}).status_code == 202:
                         sent += ids
                 except httpx.TransportError:
                     time.sleep(0.2)

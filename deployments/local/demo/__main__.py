@@ -109,7 +109,7 @@ class Demo:
             "worker",
             lambda: all(
                 self._landing.next_offset(marks.topic, marks.log, partition) >= offset
-                for marks in read_acknowledged(self._settings.state_dir / "acknowledged")
+                for marks in read_acknowledged(self._settings.acknowledged_dir)
                 for partition, offset in enumerate(marks.next_offsets)
             ),
             lambda: sum(file.last for topic in TOPICS for file in self._landing.files(topic.name)),

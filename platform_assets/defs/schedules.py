@@ -1,0 +1,30 @@
+"""What runs by the clock; times are those of the business. Landed events do not wait for it: see sensors."""
+
+from dagster import DefaultScheduleStatus, ScheduleDefinition
+
+from platform_assets.defs.jobs import churn_job, platform_checks_job, reference_job
+from resources.settings import load_settings
+
+_TIMEZONE = load_settings().warehouse.business_timezone
+
+reference_daily = ScheduleDefinition(
+    name="reference_daily",
+    job=reference_job,
+    cron_schedule="0 5 * * *",
+    execution_timezone=_TIMEZONE,
+    default_status=DefaultScheduleStatus.RUNNING,
+)
+churn_weekly = ScheduleDefinition(
+    name="churn_weekly",
+    job=churn_job,
+    cron_schedule="0 6 * * 1",
+    execution_timezone=_TIMEZONE,
+    default_status=DefaultScheduleStatus.RUNNING,
+)
+platform_checks_hourly = ScheduleDefinition(
+    name="platform_checks_hourly",
+    job=platform_checks_job,
+    cron_schedule="17 * * * *",  # not on the hour, when everything else starts
+    execution_timezone=_TIMEZONE,
+    default_status=DefaultScheduleStatus.RUNNING,
+)

@@ -1,0 +1,1 @@
+"""What answers requests: the online store, the exported champion and the route."""

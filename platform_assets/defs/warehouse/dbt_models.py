@@ -1,0 +1,76 @@
+"""The dbt project as assets: a model is an asset, a test is a check.
+
+The manifest is made at build time (`make manifest`, which runs `dbt parse`), never on import: parsing takes seconds,
+and each process that loads the definitions would pay for it.
+"""
+
+import contextlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from dagster import AssetExecutionContext, ResourceParam
+from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings, DbtCliResource, dbt_assets
+
+from platform_assets.defs.stages import WAREHOUSE_POOL
+from resources.settings import Settings
+from resources.warehouse import Warehouse
+
+DBT_PROJECT_DIR = Path(__file__).parents[3] / "dbt_project"
+MANIFEST = DBT_PROJECT_DIR / "target" / "manifest.json"
+
+
+class ManifestMissing(FileNotFoundError):
+    """The dbt project has not been parsed."""
+
+
+def manifest_path(path: Path = MANIFEST) -> Path:
+    """The manifest.
+
+    Raises:
+        ManifestMissing: naming the command that makes it.
+    """
+    if not path.is_file():
+        raise ManifestMissing(f"{path} is missing; make it with `make manifest` (`analytics up` does it too).")
+    return path
+
+
+@contextlib.contextmanager
+def dbt_environment(settings: Settings) -> Iterator[None]:
+    """What dbt_project/profiles.yml reads, for dbt's process and for the adapter that reads columns in this one."""
+    wanted = {
+        "ANALYTICS_WAREHOUSE__PATH": str(settings.warehouse_path),
+        "ANALYTICS_WAREHOUSE__BUSINESS_TIMEZONE": settings.warehouse.business_timezone,
+        "DBT_LOG_PATH": str(settings.logs_dir / "dbt"),
+    }
+    before = {name: os.environ.get(name) for name in wanted}
+    os.environ.update(wanted)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+@dbt_assets(
+    name="dbt_models",
+    manifest=manifest_path(),
+    dagster_dbt_translator=DagsterDbtTranslator(
+        settings=DagsterDbtTranslatorSettings(enable_source_tests_as_checks=True)
+    ),
+    pool=WAREHOUSE_POOL,
+)
+def dbt_models(
+    context: AssetExecutionContext,
+    dbt: DbtCliResource,
+    settings: ResourceParam[Settings],
+    warehouse: ResourceParam[Warehouse],
+) -> Iterator[Any]:
+    """Build and test the selected models, alone with the warehouse file."""
+    with warehouse.locked(f"dbt build, run {context.run_id}"), dbt_environment(settings):
+        build = dbt.cli(["build"], context=context, target_path=settings.root / "dbt" / "target")
+        yield from build.stream().fetch_column_metadata()

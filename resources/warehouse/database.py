@@ -1,0 +1,82 @@
+"""The warehouse file, opened by one writer or by readers, never by both."""
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import duckdb
+
+from resources.settings import Settings
+from resources.warehouse.lock import reader_lock, writer_lock
+
+
+class WarehouseMissing(FileNotFoundError):
+    """There is no warehouse file yet."""
+
+
+class Warehouse:
+    """One DuckDB file. Its sessions speak UTC.
+
+    Args:
+        path: the file; made by the first writer.
+        lock_timeout_s: how long to wait for others.
+    """
+
+    def __init__(self, path: Path, *, lock_timeout_s: float = 600.0) -> None:
+        self.path = path
+        self._lock_path = path.with_name(path.name + ".lock")
+        self._lock_timeout_s = lock_timeout_s
+
+    @classmethod
+    def of(cls, settings: Settings) -> "Warehouse":
+        """The warehouse that a deployment chose."""
+        return cls(settings.warehouse_path, lock_timeout_s=settings.warehouse.lock_timeout_s)
+
+    @contextlib.contextmanager
+    def locked(self, purpose: str) -> Iterator[None]:
+        """Keep everybody else out while another program, such as dbt, writes the file.
+
+        Raises:
+            LockTimeout: the file was not free in time.
+        """
+        with writer_lock(self._lock_path, timeout_s=self._lock_timeout_s, purpose=purpose):
+            yield
+
+    @contextlib.contextmanager
+    def write(self, purpose: str) -> Iterator[duckdb.DuckDBPyConnection]:
+        """A connection in one transaction: committed at the end of the block, rolled back by an exception.
+
+        Raises:
+            LockTimeout: the file was not free in time.
+        """
+        with self.locked(purpose), self._connection(read_only=False) as connection:
+            connection.begin()
+            try:
+                yield connection
+            except BaseException:
+                connection.rollback()
+                raise
+            connection.commit()
+
+    @contextlib.contextmanager
+    def read(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """A read-only connection; keep it short, a writer waits for it.
+
+        Raises:
+            WarehouseMissing: nothing has been written yet.
+            LockTimeout: a writer held the file for too long.
+        """
+        if not self.path.exists():
+            raise WarehouseMissing(f"There is no warehouse at {self.path} yet; run warehouse_job first.")
+        with (
+            reader_lock(self._lock_path, timeout_s=self._lock_timeout_s),
+            self._connection(read_only=True) as connection,
+        ):
+            yield connection
+
+    @contextlib.contextmanager
+    def _connection(self, *, read_only: bool) -> Iterator[duckdb.DuckDBPyConnection]:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with contextlib.closing(duckdb.connect(self.path, read_only=read_only)) as connection:
+            connection.execute("SET TimeZone = 'UTC'")
+            yield connection
