@@ -25,7 +25,8 @@ def sql(settings: Settings, query: str | None, as_csv: bool) -> None:
     """
     connection = _open(settings)
     try:
-        result = connection.sql(
+        # A statement without a result gives None, whatever the stubs say.
+        result: duckdb.DuckDBPyRelation | None = connection.sql(
             query
             or "SELECT table_schema || '.' || table_name AS name FROM information_schema.tables "
             "WHERE table_schema IN ('landing', 'marts') ORDER BY 1"

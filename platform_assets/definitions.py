@@ -6,14 +6,24 @@ from dagster import Definitions, in_process_executor, load_from_defs_folder
 
 from platform_assets.defs.warehouse.dbt_models import DBT_PROJECT_DIR
 from resources.environments import resources_for
-from resources.settings import load_settings
+from resources.settings import Settings, load_settings
 from sensors.landed_events import landed_events_sensor
 
-defs = Definitions.merge(
-    load_from_defs_folder(path_within_project=Path(__file__).parent),
-    Definitions(
-        sensors=[landed_events_sensor],
-        resources=resources_for(load_settings(), DBT_PROJECT_DIR),
-        executor=in_process_executor,
-    ),
-)
+
+def build_definitions(settings: Settings) -> Definitions:
+    """Everything that Dagster knows, with the resources that these settings choose.
+
+    Raises:
+        EnvironmentIncomplete: this release cannot run in that environment.
+    """
+    return Definitions.merge(
+        load_from_defs_folder(path_within_project=Path(__file__).parent),
+        Definitions(
+            sensors=[landed_events_sensor],
+            resources=resources_for(settings, DBT_PROJECT_DIR),
+            executor=in_process_executor,
+        ),
+    )
+
+
+defs = build_definitions(load_settings())

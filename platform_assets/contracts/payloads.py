@@ -31,7 +31,9 @@ class PurchaseLine(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
 
     def __post_init__(self) -> None:
         if self.coupon_match_disc > self.coupon_disc:
-            raise ValueError(f"coupon_match_disc {self.coupon_match_disc} is larger than coupon_disc {self.coupon_disc}")
+            raise ValueError(
+                f"coupon_match_disc {self.coupon_match_disc} is larger than coupon_disc {self.coupon_disc}"
+            )
 
 
 PURCHASE_LINE = "purchase_line"

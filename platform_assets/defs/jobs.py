@@ -3,30 +3,44 @@
 from dagster import AssetSelection, define_asset_job, in_process_executor
 
 from platform_assets.defs.stages import Stage
+from platform_assets.defs.warehouse.dbt_models import dbt_models
 
 WAREHOUSE_JOB = "warehouse_job"
 REFERENCE_JOB = "reference_job"
 CHURN_JOB = "churn_job"
 PLATFORM_CHECKS_JOB = "platform_checks_job"
 
+_RAW = AssetSelection.groups(Stage.RAW.group)
 _LANDED = AssetSelection.assets(Stage.RAW.key("events"), Stage.RAW.key("rejected_events"))
-_TRANSFORMED = AssetSelection.groups(Stage.STAGING, Stage.INTERMEDIATE, Stage.MARTS)
+_TRANSFORMED = AssetSelection.groups(Stage.STAGING.group, Stage.INTERMEDIATE.group, Stage.MARTS.group)
+# dbt's tests of its sources are checks of the raw tables, but it is the build that runs them.
+_DBT_TESTS = AssetSelection.checks(*dbt_models.check_keys)
+_PUBLISHED = AssetSelection.assets(Stage.SERVING.key("marts_snapshot"))
+
+WITHOUT_REFERENCE = sorted(
+    {
+        *dbt_models.keys,
+        *(Stage.RAW.key(noun) for noun in ("events", "rejected_events")),
+        Stage.SERVING.key("marts_snapshot"),
+    }
+)
+"""The part of `warehouse_job` that new events need: all but the reference data."""
 
 warehouse_job = define_asset_job(
     WAREHOUSE_JOB,
-    selection=_LANDED | _TRANSFORMED | AssetSelection.assets(Stage.SERVING.key("marts_snapshot")),
-    description="Loads what has landed, rebuilds the marts and publishes those that are served.",
+    selection=_RAW | _TRANSFORMED | _DBT_TESTS | _PUBLISHED,
+    description="Loads what has landed and the reference data, rebuilds the marts and publishes those that are served.",
     executor_def=in_process_executor,
 )
 reference_job = define_asset_job(
     REFERENCE_JOB,
-    selection=AssetSelection.groups(Stage.RAW) - _LANDED,
-    description="Loads products, demographics, campaigns and coupons.",
+    selection=(_RAW - _LANDED) | _TRANSFORMED | _DBT_TESTS | _PUBLISHED,
+    description="Loads products, demographics, campaigns and coupons, rebuilds the marts and publishes them.",
     executor_def=in_process_executor,
 )
 churn_job = define_asset_job(
     CHURN_JOB,
-    selection=AssetSelection.groups(Stage.FEATURES, Stage.MODELS)
+    selection=AssetSelection.groups(Stage.FEATURES.group, Stage.MODELS.group)
     | AssetSelection.assets(Stage.SERVING.key("customer_activity"), Stage.SERVING.key("churn_model")),
     description="Computes features, trains, promotes through the gate and serves.",
     executor_def=in_process_executor,

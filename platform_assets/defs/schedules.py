@@ -5,7 +5,8 @@ from dagster import DefaultScheduleStatus, ScheduleDefinition
 from platform_assets.defs.jobs import churn_job, platform_checks_job, reference_job
 from resources.settings import load_settings
 
-_TIMEZONE = load_settings().warehouse.business_timezone
+_SETTINGS = load_settings()
+_TIMEZONE = _SETTINGS.warehouse.business_timezone
 
 reference_daily = ScheduleDefinition(
     name="reference_daily",
@@ -24,7 +25,7 @@ churn_weekly = ScheduleDefinition(
 platform_checks_hourly = ScheduleDefinition(
     name="platform_checks_hourly",
     job=platform_checks_job,
-    cron_schedule="17 * * * *",  # not on the hour, when everything else starts
+    cron_schedule=_SETTINGS.dagster.platform_checks_cron,
     execution_timezone=_TIMEZONE,
     default_status=DefaultScheduleStatus.RUNNING,
 )

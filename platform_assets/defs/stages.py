@@ -12,7 +12,7 @@ WAREHOUSE_POOL = "warehouse_writer"
 """One step at a time writes the warehouse. The file lock is the guard; the pool keeps steps from waiting on it."""
 
 
-class Stage(enum.StrEnum):
+class Stage(enum.Enum):
     """In the order in which an event passes them."""
 
     ROUTES = "routes"
@@ -26,6 +26,11 @@ class Stage(enum.StrEnum):
     FEATURES = "features"
     MODELS = "models"
     SERVING = "serving"
+
+    @property
+    def group(self) -> str:
+        """The name of the stage's group: a plain string, since Dagster serialises no enum but its own."""
+        return self.value
 
     def key(self, noun: str) -> AssetKey:
         """The key of an asset of this stage."""

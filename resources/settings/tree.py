@@ -58,6 +58,11 @@ class DagsterSettings(_Section):
     host: str = "127.0.0.1"
     port: Port = 3001
     code_server_port: Port = 3002
+    platform_checks_cron: str = Field(
+        # Not on the hour, when everything else starts.
+        "17 * * * *",
+        description="When the parts that Dagster does not run are asked whether they are well.",
+    )
 
 
 class StreamingSettings(_Section):

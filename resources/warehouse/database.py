@@ -49,7 +49,7 @@ class Warehouse:
         Raises:
             LockTimeout: the file was not free in time.
         """
-        with self.locked(purpose), self._connection(read_only=False) as connection:
+        with self.locked(purpose), _connect(self.path, read_only=False) as connection:
             connection.begin()
             try:
                 yield connection
@@ -66,17 +66,31 @@ class Warehouse:
             WarehouseMissing: nothing has been written yet.
             LockTimeout: a writer held the file for too long.
         """
-        if not self.path.exists():
-            raise WarehouseMissing(f"There is no warehouse at {self.path} yet; run warehouse_job first.")
-        with (
-            reader_lock(self._lock_path, timeout_s=self._lock_timeout_s),
-            self._connection(read_only=True) as connection,
-        ):
+        with self._reader_lock(), _connect(self.path, read_only=True) as connection:
             yield connection
 
     @contextlib.contextmanager
-    def _connection(self, *, read_only: bool) -> Iterator[duckdb.DuckDBPyConnection]:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        with contextlib.closing(duckdb.connect(self.path, read_only=read_only)) as connection:
-            connection.execute("SET TimeZone = 'UTC'")
+    def copy_to(self, path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+        """A connection to a new file of its own, with the warehouse beside it, read-only, as `warehouse`.
+
+        Raises: as `read`.
+        """
+        quoted = str(self.path).replace("'", "''")
+        with self._reader_lock(), _connect(path, read_only=False) as connection:
+            connection.execute(f"ATTACH '{quoted}' AS warehouse (READ_ONLY)")
             yield connection
+
+    @contextlib.contextmanager
+    def _reader_lock(self) -> Iterator[None]:
+        if not self.path.exists():
+            raise WarehouseMissing(f"There is no warehouse at {self.path} yet; run warehouse_job first.")
+        with reader_lock(self._lock_path, timeout_s=self._lock_timeout_s):
+            yield
+
+
+@contextlib.contextmanager
+def _connect(path: Path, *, read_only: bool) -> Iterator[duckdb.DuckDBPyConnection]:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with contextlib.closing(duckdb.connect(path, read_only=read_only)) as connection:
+        connection.execute("SET TimeZone = 'UTC'")
+        yield connection

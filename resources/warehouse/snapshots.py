@@ -86,15 +86,16 @@ def publish_snapshot(
     folder.mkdir(parents=True, exist_ok=True)
     current = read_pointer(folder)
     with warehouse.read() as connection:
-        tables = {mart.name: describe_mart(connection, mart.name) for mart in marts}
+        # Before the copy: what is loaded meanwhile may be in the copy, but is not promised.
         loaded = _loaded(connection)
-        if current is not None and current.tables == tables and (folder / current.file).exists():
-            unchanged = msgspec.structs.replace(current, loaded=loaded)
-            if unchanged != current:
+        if current is not None and (folder / current.file).exists():
+            tables = {mart.name: describe_mart(connection, mart.name) for mart in marts}
+            if current.tables == tables:
+                unchanged = msgspec.structs.replace(current, loaded=loaded)
                 _replace(folder / POINTER, msgspec.json.format(msgspec.json.encode(unchanged)))
-            return unchanged, False
-        name = f"marts-{time.time_ns()}.duckdb"
-        _copy(connection, folder / name, marts)
+                return unchanged, False
+    name = f"marts-{time.time_ns()}.duckdb"
+    tables = _copy(warehouse, folder / name, marts)
     snapshot = Snapshot(name, dt.datetime.now(dt.UTC), tables, loaded)
     _replace(folder / POINTER, msgspec.json.format(msgspec.json.encode(snapshot)))
     _prune(folder, name)
@@ -132,24 +133,25 @@ def _loaded(connection: duckdb.DuckDBPyConnection) -> list[LoadedTo]:
     return [LoadedTo(*row) for row in ends.fetchall()]
 
 
-def _copy(warehouse: duckdb.DuckDBPyConnection, path: Path, marts: Sequence[ServedMart]) -> None:
+def _copy(warehouse: Warehouse, path: Path, marts: Sequence[ServedMart]) -> dict[str, SnapshotTable]:
+    """Write the whole file, then give it its name; returns what it holds."""
     temporary = path.with_suffix(".tmp")
     try:
-        quoted = str(temporary).replace("'", "''")
-        warehouse.execute(f"ATTACH '{quoted}' AS snapshot")
-        try:
-            warehouse.execute("CREATE SCHEMA snapshot.marts")
+        with warehouse.copy_to(temporary) as connection:
+            connection.execute("CREATE SCHEMA marts")
             for mart in marts:
-                order = ", ".join(mart.order_by)
-                warehouse.execute(f"CREATE TABLE snapshot.marts.{mart.name} AS FROM marts.{mart.name} ORDER BY {order}")
-        finally:
-            warehouse.execute("DETACH snapshot")  # writes everything into the one file
+                connection.execute(
+                    f"CREATE TABLE marts.{mart.name} AS "
+                    f"FROM warehouse.marts.{mart.name} ORDER BY {', '.join(mart.order_by)}"
+                )
+            tables = {mart.name: describe_mart(connection, mart.name) for mart in marts}
         _sync(temporary)
         temporary.replace(path)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
     _sync(path.parent)
+    return tables
 
 
 def _replace(path: Path, content: bytes) -> None:

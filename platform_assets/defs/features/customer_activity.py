@@ -37,7 +37,7 @@ SELECT
 @asset(
     key=CUSTOMER_ACTIVITY_KEY,
     deps=[Stage.MARTS.key("fct_orders"), Stage.MARTS.key("fct_order_lines")],
-    group_name=Stage.FEATURES,
+    group_name=Stage.FEATURES.group,
     owners=[ML_TEAM],
     kinds={"duckdb", "pandera"},
     pool=WAREHOUSE_POOL,

@@ -9,7 +9,7 @@ COMPLETE_JOURNEY = Stage.SOURCES.key("complete_journey")
 
 complete_journey = AssetSpec(
     COMPLETE_JOURNEY,
-    group_name=Stage.SOURCES,
+    group_name=Stage.SOURCES.group,
     owners=[DATA_TEAM],
     kinds={"parquet"},
     description=(

@@ -19,7 +19,7 @@ def _topic_asset(key: AssetKey, topic: Topic, deps: list[AssetKey]) -> AssetSpec
     return AssetSpec(
         key,
         deps=deps,
-        group_name=Stage.LOG,
+        group_name=Stage.LOG.group,
         owners=[PLATFORM_TEAM],
         kinds={"kafka"},
         description=f"Topic {topic.name}. {topic.description}",

@@ -19,7 +19,7 @@ def _landed_asset(key: AssetKey, topic: Topic, log: AssetKey) -> AssetSpec:
     return AssetSpec(
         key,
         deps=[log],
-        group_name=Stage.LANDING,
+        group_name=Stage.LANDING.group,
         owners=[PLATFORM_TEAM],
         kinds={"parquet"},
         description=(

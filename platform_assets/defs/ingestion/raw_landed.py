@@ -52,7 +52,7 @@ def _schema(table: LandedTable) -> Mapping[str, Any]:
 @asset(
     key=RAW_EVENTS_KEY,
     deps=[LANDED_EVENTS],
-    group_name=Stage.RAW,
+    group_name=Stage.RAW.group,
     owners=[DATA_TEAM],
     kinds={"duckdb"},
     pool=WAREHOUSE_POOL,
@@ -70,7 +70,7 @@ def raw_events(
 @asset(
     key=RAW_REJECTED_EVENTS_KEY,
     deps=[LANDED_REJECTED_EVENTS],
-    group_name=Stage.RAW,
+    group_name=Stage.RAW.group,
     owners=[DATA_TEAM],
     kinds={"duckdb"},
     pool=WAREHOUSE_POOL,

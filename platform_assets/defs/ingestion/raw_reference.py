@@ -38,7 +38,7 @@ def _reference_asset(table: ReferenceTable, description: str) -> AssetsDefinitio
     @asset(
         key=key,
         deps=[COMPLETE_JOURNEY],
-        group_name=Stage.RAW,
+        group_name=Stage.RAW.group,
         owners=[DATA_TEAM],
         kinds={"duckdb"},
         pool=WAREHOUSE_POOL,

@@ -11,7 +11,7 @@ _TIMEOUT_S = 5.0
 
 ingest_events = AssetSpec(
     INGEST_ROUTE,
-    group_name=Stage.ROUTES,
+    group_name=Stage.ROUTES.group,
     owners=[PLATFORM_TEAM],
     kinds={"fastapi"},
     description=(

@@ -35,7 +35,7 @@ HAS_A_CHAMPION = "model_has_a_champion"
 @asset(
     key=CHURN_MODEL,
     deps=[CUSTOMER_ACTIVITY_KEY, Stage.MARTS.key("fct_orders")],
-    group_name=Stage.MODELS,
+    group_name=Stage.MODELS.group,
     owners=[ML_TEAM],
     kinds={"scikitlearn", "mlflow"},
     check_specs=[

@@ -28,7 +28,7 @@ ANSWERS = "exported_model_answers"
 @asset(
     key=SERVED_CHURN_MODEL,
     deps=[CHURN_MODEL],
-    group_name=Stage.SERVING,
+    group_name=Stage.SERVING.group,
     owners=[ML_TEAM],
     kinds={"scikitlearn"},
     check_specs=[

@@ -20,7 +20,7 @@ Values = dict[str, float | None]
 @asset(
     key=ONLINE_CUSTOMER_ACTIVITY,
     deps=[CUSTOMER_ACTIVITY_KEY],
-    group_name=Stage.SERVING,
+    group_name=Stage.SERVING.group,
     owners=[ML_TEAM],
     kinds={"sqlite"},
     description="One entry per household with an order in the last 84 days: its features at the serving cut-off.",

@@ -15,7 +15,7 @@ MARTS_SNAPSHOT = Stage.SERVING.key("marts_snapshot")
 @asset(
     key=MARTS_SNAPSHOT,
     deps=[Stage.MARTS.key(mart.name) for mart in SERVED_MARTS],
-    group_name=Stage.SERVING,
+    group_name=Stage.SERVING.group,
     owners=[DATA_TEAM],
     kinds={"duckdb"},
     description=(

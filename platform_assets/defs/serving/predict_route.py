@@ -26,7 +26,7 @@ ORDER BY household_id LIMIT 1
 predict_churn = AssetSpec(
     PREDICT_CHURN,
     deps=[SERVED_CHURN_MODEL, ONLINE_CUSTOMER_ACTIVITY],
-    group_name=Stage.ROUTES,
+    group_name=Stage.ROUTES.group,
     owners=[ML_TEAM],
     kinds={"fastapi"},
     description="POST /v1/predictions/churn: the champion's probability that a household orders nothing for 28 days.",

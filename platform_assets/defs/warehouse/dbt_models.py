@@ -56,6 +56,19 @@ def dbt_environment(settings: Settings) -> Iterator[None]:
                 os.environ[name] = value
 
 
+def close_adapter() -> None:
+    """Close the warehouse file that dagster-dbt reads columns from in this process, through dbt's adapter.
+
+    It stays open until the process ends otherwise, and the next step or process to write would be refused.
+    """
+    from dbt.adapters.duckdb.connections import DuckDBConnectionManager
+
+    manager: Any = DuckDBConnectionManager
+    if manager._ENV is not None:  # env() raises where there is none
+        manager.env().close()
+    manager.close_all_connections()
+
+
 @dbt_assets(
     name="dbt_models",
     manifest=manifest_path(),
@@ -73,4 +86,7 @@ def dbt_models(
     """Build and test the selected models, alone with the warehouse file."""
     with warehouse.locked(f"dbt build, run {context.run_id}"), dbt_environment(settings):
         build = dbt.cli(["build"], context=context, target_path=settings.root / "dbt" / "target")
-        yield from build.stream().fetch_column_metadata()
+        try:
+            yield from build.stream().fetch_column_metadata()
+        finally:
+            close_adapter()

@@ -85,6 +85,8 @@ def test_encoded_event_decodes_to_itself() -> None:
         (event(event_type="purchase"), "Invalid enum value"),
         (event(occurred_at="2017-01-01T11:53:26"), "timezone"),
         (event(occurred_at="yesterday"), "RFC3339"),
+        (event(occurred_at="0001-01-01T00:00:00+14:00"), "from 1900 to 2199"),
+        (event(occurred_at="9999-12-31T23:59:59-14:00"), "from 1900 to 2199"),
         (event(event_name="drop table"), "matching regex"),
         (event(event_id="a\nb"), "matching regex"),
         (event(event_id="x" * 129), "length <= 128"),

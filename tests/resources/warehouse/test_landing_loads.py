@@ -1,0 +1,156 @@
+"""Each offset is loaded once, each id is kept once, and the ranges are recorded with the rows."""
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+
+from platform_assets.contracts.landing import EVENT_COLUMNS, REJECTION_COLUMNS
+from resources.landing_zone import LandingZone
+from resources.warehouse import Warehouse
+from resources.warehouse.landing_loads import RAW_EVENTS, RAW_REJECTED_EVENTS, LoadResult, load_landed
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from resources.landing_zone import LandingZone
+from resources.warehouse import Warehouse
+from resources.warehouse.landing_loads import RAW_EVENTS, load_landed
+with Warehouse(Path(sys.argv[1])).write("load") as connection:
+    load_landed(connection, LandingZone(Path(sys.argv[2])), RAW_EVENTS)
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def load(warehouse: Warehouse, landing: LandingZone) -> LoadResult:
+    with warehouse.write("load") as connection:
+        return load_landed(connection, landing, RAW_EVENTS)
+
+
+def ask(warehouse: Warehouse, query: str) -> list[tuple[Any, ...]]:
+    with warehouse.read() as connection:
+        return connection.execute(query).fetchall()
+
+
+def loaded_ids(warehouse: Warehouse) -> list[str]:
+    return [row[0] for row in ask(warehouse, "SELECT event_id FROM raw.events ORDER BY event_id")]
+
+
+def recorded(warehouse: Warehouse) -> list[tuple[Any, ...]]:
+    return ask(
+        warehouse,
+        "SELECT log, kafka_partition, first_offset, last_offset, row_count, new_row_count, duplicate_count "
+        "FROM raw.loads ORDER BY ALL",
+    )
+
+
+def test_empty_landing_zone_makes_empty_tables_with_the_columns_of_the_contract(
+    warehouse: Warehouse, landing: LandingZone
+) -> None:
+    with warehouse.write("load") as connection:
+        assert load_landed(connection, landing, RAW_EVENTS).row_count == 0
+        load_landed(connection, landing, RAW_REJECTED_EVENTS)
+        for table, columns in (("raw.events", EVENT_COLUMNS), ("raw.rejected_events", REJECTION_COLUMNS)):
+            assert connection.table(table).columns == list(columns)
+
+
+def test_same_files_are_loaded_once(warehouse: Warehouse, landing: LandingZone, land: Any) -> None:
+    land(["a", "b"])
+    land(["c"], first=2)
+    land(["d"], partition=1)
+    first = load(warehouse, landing)
+    again = load(warehouse, landing)
+    assert (first.file_count, first.row_count, first.new_row_count, first.table_row_count) == (3, 4, 4, 4)
+    assert (again.file_count, again.row_count, again.new_row_count, again.table_row_count) == (0, 0, 0, 4)
+    assert recorded(warehouse) == [
+        ("log-1", 0, 0, 1, 2, 2, 0),
+        ("log-1", 0, 2, 2, 1, 1, 0),
+        ("log-1", 1, 0, 0, 1, 1, 0),
+    ]
+
+
+def test_compacted_file_brings_only_what_was_not_loaded(warehouse: Warehouse, landing: LandingZone, land: Any) -> None:
+    land(["a", "b"])
+    land(["c", "d"], first=2)
+    load(warehouse, landing)
+    for path in landing.root.rglob("*.parquet"):
+        path.unlink()
+    land(["a", "b", "c", "d", "e", "f"])
+    result = load(warehouse, landing)
+    assert (result.row_count, result.duplicate_count) == (2, 0)
+    assert loaded_ids(warehouse) == ["a", "b", "c", "d", "e", "f"]
+    assert recorded(warehouse)[-1] == ("log-1", 0, 4, 5, 2, 2, 0)
+
+
+def test_old_files_beside_the_compacted_one_are_not_loaded_twice(
+    warehouse: Warehouse, landing: LandingZone, land: Any
+) -> None:
+    land(["a", "b"])
+    land(["a", "b", "c", "d"])
+    land(["c", "d"], first=2)
+    result = load(warehouse, landing)
+    assert (result.row_count, result.duplicate_count) == (4, 0)
+    assert loaded_ids(warehouse) == ["a", "b", "c", "d"]
+
+
+def test_repeated_ids_are_kept_once_the_first_received_and_counted(
+    warehouse: Warehouse, landing: LandingZone, land: Any
+) -> None:
+    land(["a", "b", "a"], minute=5)
+    land(["b"], partition=1, minute=1)
+    first = load(warehouse, landing)
+    assert (first.row_count, first.new_row_count, first.duplicate_count) == (4, 2, 2)
+    land(["a", "c"], first=3, minute=9)
+    second = load(warehouse, landing)
+    assert (second.row_count, second.new_row_count, second.table_row_count) == (2, 1, 3)
+    kept = ask(warehouse, "SELECT event_id, kafka_partition, kafka_offset FROM raw.events ORDER BY event_id")
+    assert kept == [("a", 0, 0), ("b", 1, 0), ("c", 0, 4)]
+    assert recorded(warehouse) == [
+        ("log-1", 0, 0, 2, 3, 1, 2),
+        ("log-1", 0, 3, 4, 2, 1, 1),
+        ("log-1", 1, 0, 0, 1, 1, 0),
+    ]
+
+
+def test_same_offsets_of_another_incarnation_are_other_records(
+    warehouse: Warehouse, landing: LandingZone, land: Any
+) -> None:
+    land(["a"], log="log-1")
+    land(["b"], log="log-2")
+    assert load(warehouse, landing).new_row_count == 2
+
+
+def test_range_without_a_record_is_recorded_as_covered(warehouse: Warehouse, landing: LandingZone, land: Any) -> None:
+    land(["a", None, None])
+    assert load(warehouse, landing).row_count == 1
+    assert recorded(warehouse) == [("log-1", 0, 0, 2, 1, 1, 0)]
+    assert load(warehouse, landing).file_count == 0
+
+
+def test_load_killed_before_its_commit_leaves_nothing_and_the_next_one_takes_all(
+    warehouse: Warehouse, landing: LandingZone, land: Any
+) -> None:
+    land(["a"])
+    load(warehouse, landing)
+    land(["b", "c"], first=1)
+    killed = subprocess.run(
+        [sys.executable, "-c", KILLED, str(warehouse.path), str(landing.root)], check=False, capture_output=True
+    )
+    assert killed.returncode == -signal.SIGKILL
+    assert loaded_ids(warehouse) == ["a"]
+    assert len(recorded(warehouse)) == 1
+    assert load(warehouse, landing).new_row_count == 2
+
+
+def test_damaged_file_loads_nothing_of_its_batch(warehouse: Warehouse, landing: LandingZone, land: Any) -> None:
+    land(["a"])
+    damaged: Path = land(["b"], first=1)
+    damaged.write_bytes(damaged.read_bytes()[:50])
+    with pytest.raises(duckdb.Error, match=damaged.name):
+        load(warehouse, landing)
+    damaged.unlink()
+    assert load(warehouse, landing).new_row_count == 1
