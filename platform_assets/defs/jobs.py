@@ -48,7 +48,8 @@ churn_job = define_asset_job(
 platform_checks_job = define_asset_job(
     PLATFORM_CHECKS_JOB,
     selection=AssetSelection.checks_for_assets(
-        *(Stage.ROUTES.key(noun) for noun in ("ingest_events", "predict_churn")),
+        Stage.ROUTES.key("ingest_events"),
+        Stage.SERVING.key("predict_churn"),
         *(stage.key(noun) for stage in (Stage.LOG, Stage.LANDING) for noun in ("events", "rejected_events")),
         Stage.SOURCES.key("complete_journey"),
     ),

@@ -164,7 +164,7 @@ def test_every_asset_has_owner_group_kinds_description_and_a_check_and_none_is_a
     ahead = {("log", "events")}
     for _ in children:
         ahead |= {child for known in ahead for child in children[known]}
-    assert ("routes", "predict_churn") in ahead
+    assert ("serving", "predict_churn") in ahead
 
 
 def test_every_check_that_ran_passed(demo: RunningDemo) -> None:

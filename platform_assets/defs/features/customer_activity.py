@@ -70,7 +70,7 @@ def customer_activity(
     from platform_assets.features.order_span import order_span
     from platform_assets.modeling.cutoffs import plan_cutoffs
 
-    with warehouse.write(f"features.customer_activity, run {context.run_id}") as connection:
+    with warehouse.write(f"features.customer_activity, run {context.op_execution_context.run_id}") as connection:
         span = order_span(connection)
         plan = plan_cutoffs(span.first, span.as_of, settings.churn.evaluation_cutoff)
         frame = compute(connection, plan.all)

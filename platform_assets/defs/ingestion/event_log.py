@@ -51,13 +51,15 @@ def rejected_topic_has_the_landed_log(
     return compare_log(settings, landing_zone, REJECTED)
 
 
-def compare_log(settings: Settings, landing_zone: LandingZone, topic: Topic) -> AssetCheckResult:
+def compare_log(
+    settings: Settings, landing_zone: LandingZone, topic: Topic, *, timeout_s: float = _TIMEOUT_S
+) -> AssetCheckResult:
     """Passes if the topic is there with its partitions and, once the door wrote to this incarnation, some of it landed.
 
     What is acknowledged and has not landed is shown; landing trails by a few seconds.
     """
     try:
-        found = describe_logs(settings.kafka.address, [topic.name], timeout_s=_TIMEOUT_S)[topic.name]
+        found = describe_logs(settings.kafka.address, [topic.name], timeout_s=timeout_s)[topic.name]
     except LogUnavailable as error:
         return AssetCheckResult(passed=False, metadata={"cause": str(error)})
     acknowledged = [

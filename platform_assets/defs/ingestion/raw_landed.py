@@ -89,7 +89,7 @@ def load_and_check(
     context: AssetExecutionContext, warehouse: Warehouse, landing_zone: LandingZone, table: LandedTable
 ) -> Materialized:
     """Load in one transaction, then check what was committed."""
-    with warehouse.write(f"load of {table.table}, run {context.run_id}") as connection:
+    with warehouse.write(f"load of {table.table}, run {context.op_execution_context.run_id}") as connection:
         # The files of before the load: more may land while it runs.
         loaded = load_landed(connection, landing_zone, table)
     context.log.info(

