@@ -6,7 +6,7 @@ INSTALLED := $(VENV)/.installed
 UV_VERSION := 0.13.9
 
 .DEFAULT_GOAL := dev-install
-.PHONY: dev-install up down status kafka run-api manifest test test-integration check ci format lint type-check lock clean help
+.PHONY: dev-install up down status kafka picture run-api manifest test test-integration check ci format lint type-check lock clean help
 
 dev-install: $(INSTALLED)  ## install the locked environment into .venv (a bare `make` does this)
 
@@ -33,6 +33,9 @@ status: $(INSTALLED)  ## say what runs
 
 kafka: $(INSTALLED)  ## a real Apache Kafka on port 9092, fetched through Maven (needs a JDK 17)
 	@$(BIN)/python -m deployments.kafka $(ARGS)
+
+picture: $(INSTALLED)  ## the README's lineage picture, from the running UI (needs Chromium)
+	@$(BIN)/python -m deployments.local.lineage_picture
 
 run-api: $(INSTALLED)  ## the API alone on port 8000 (needs a Kafka: ANALYTICS_KAFKA__BOOTSTRAP_SERVERS)
 	@$(BIN)/python -m api

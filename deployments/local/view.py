@@ -31,9 +31,9 @@ def follow(
     until: Callable[[PlatformStatus], bool],
 ) -> PlatformStatus:
     """Redraw until a condition holds. Where the output is no terminal, a line every five seconds says the same."""
-    status, demo = look()
     if not console.is_terminal:
         return _follow_plainly(console, look, until)
+    status, demo = look()
     with Live(_panel(status, demo), console=console, refresh_per_second=4, transient=True) as live:
         while not until(status):
             time.sleep(0.25)
@@ -119,13 +119,20 @@ def describe_outcome(outcome: Outcome) -> str:
     promoted = (
         "promoted as bootstrap: the registry was empty, and a sample proves nothing about the model"
         if outcome.promoted_as == "bootstrap"
-        else f"promoted as {outcome.promoted_as}: it beats the rule on rows that it never saw"
+        else "promoted as champion: it beats the rule on rows that it never saw"
     )
     return (
         f"Household {outcome.entity_id} will buy nothing in the next 28 days with probability "
-        f"{outcome.probability:.1%} (churn version {outcome.model_version}, {outcome.algorithm}, "
+        f"{_percent(outcome.probability)} (churn version {outcome.model_version}, {outcome.algorithm}, "
         f"features as of {outcome.features_as_of}).\n"
         f"AUC {outcome.auc:.3f}, against {outcome.rule_auc:.3f} of the recency rule; {promoted}.\n"
         f"{outcome.events_per_second:,.0f} events/s through the door, {outcome.refused} purchase lines refused by "
         f"their contract; {outcome.seconds:,.0f} s in all."
     )
+
+
+def _percent(probability: float) -> str:
+    """A probability in percent that never claims certainty by rounding."""
+    if probability < 0.001:
+        return "below 0.1%"
+    return "above 99.9%" if probability > 0.999 else f"{probability:.1%}"

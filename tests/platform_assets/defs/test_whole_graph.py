@@ -1,4 +1,4 @@
-"""The three jobs on a data folder of 100 households, one after the other, and the checks of what they made."""
+"""The jobs on a data folder of 100 households, one after the other, and the checks of what they made."""
 
 import shutil
 from collections.abc import Iterator
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from dagster import AssetCheckEvaluation, AssetKey, DagsterInstance, ExecuteInProcessResult
+from dagster import AssetCheckEvaluation, AssetCheckSeverity, AssetKey, DagsterInstance, ExecuteInProcessResult
 from dagster._core.definitions.metadata import FloatMetadataValue, IntMetadataValue
 
 from platform_assets.contracts.features import CUSTOMER_ACTIVITY
@@ -26,12 +26,12 @@ from tests.landed_records import land_purchases, land_rejections, rejection
 from tests.served_api import served_api
 
 HOUSEHOLDS = 100
-JOBS = ("reference_job", "warehouse_job", "churn_job")
+JOBS = ("warehouse_job", "churn_job")  # reference_job is a part of the first
 
 
 @dataclass(frozen=True)
 class Graph:
-    """A data folder after the three jobs."""
+    """A data folder after the jobs."""
 
     settings: Settings
     instance: DagsterInstance
@@ -79,17 +79,22 @@ def checks(graph: Graph) -> list[AssetCheckEvaluation]:
 def test_every_job_succeeds_and_every_check_of_error_severity_passes(graph: Graph) -> None:
     assert {job: result.success for job, result in graph.results.items()} == dict.fromkeys(JOBS, True)
     failed = [
-        f"{check.asset_key}: {check.check_name}" for check in checks(graph) if check.blocking and not check.passed
+        f"{check.asset_key}: {check.check_name}"
+        for check in checks(graph)
+        if not check.passed and check.severity is AssetCheckSeverity.ERROR
     ]
     assert failed == []
     assert len(checks(graph)) > 100
 
 
 def test_every_asset_that_dagster_makes_is_made_once(graph: Graph) -> None:
-    made = [event.asset_key for result in graph.results.values() for event in result.get_asset_materialization_events()]
-    specs = build_definitions(graph.settings).resolve_all_asset_specs()
-    external = {"routes", "log", "landing", "sources"}
-    assert sorted(made) == sorted(spec.key for spec in specs if spec.key.path[0] not in external)
+    made = [
+        event.asset_key
+        for result in graph.results.values()
+        for event in result.get_asset_materialization_events()
+        if event.asset_key is not None
+    ]
+    assert sorted(made) == sorted(build_definitions(graph.settings).resolve_asset_graph().materializable_asset_keys)
 
 
 def test_numbers_add_up_from_landing_to_serving(graph: Graph) -> None:

@@ -15,7 +15,7 @@ def build(warehouse: Warehouse, rows: int) -> None:
         for mart in SERVED_MARTS:
             columns = ", ".join(f"n AS {column}" for column in mart.order_by)
             connection.execute(
-                f"CREATE OR REPLACE TABLE marts.{mart.name} AS SELECT {columns} FROM range({rows}) AS t(n)"
+                f"CREATE OR REPLACE TABLE marts.{mart.name} AS SELECT {columns} FROM range({rows}) AS t(n)"  # noqa: S608
             )
 
 
