@@ -8,7 +8,13 @@ from pathlib import Path
 
 from deployments.local.demo.state import DemoRequest
 from deployments.local.ports import Port
-from deployments.local.probes import answers_http, daemons_beat, listens, location_is_loaded
+from deployments.local.probes import (
+    answers_events_and_predictions,
+    answers_http,
+    daemons_beat,
+    listens,
+    location_is_loaded,
+)
 from deployments.local.processes import Command
 from resources.settings import Settings
 
@@ -109,13 +115,14 @@ def parts(settings: Settings, demo: DemoRequest) -> list[Part]:
     found += [
         Part(
             command(API, python, "-m", "api"),
-            lambda: answers_http(f"{addresses(settings)['api']}/health/ready"),
+            lambda: answers_events_and_predictions(addresses(settings)["api"]),
             log,
         ),
         Part(
             command(WORKER, python, "-m", "streaming"),
             lambda: answers_http(f"{addresses(settings)['worker']}/health/ready"),
-            log,
+            # After the API: two cores import one process's libraries sooner than two processes' at once.
+            (API,),
             stop_timeout_s=30.0,
         ),
         Part(command(PREPARE, python, "-m", "deployments.local.prepare"), lambda: True, (API,), one_shot=True),

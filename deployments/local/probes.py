@@ -24,6 +24,17 @@ def answers_http(address: str) -> bool:
         return False
 
 
+def answers_events_and_predictions(api: str) -> bool:
+    """Whether the API reaches the event log and has looked for its champions; until then predictions wait."""
+    try:
+        response = httpx.get(f"{api}/health/ready", timeout=2.0)
+    except httpx.HTTPError:
+        return False
+    return response.is_success and all(
+        model["state"] != "loading" for model in response.json()["parts"]["models"].values()
+    )
+
+
 def location_is_loaded(address: str) -> bool:
     """Whether Dagster's webserver answers and has loaded the code location."""
     try:
