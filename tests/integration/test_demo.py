@@ -196,8 +196,11 @@ def test_ui_shows_the_graph_from_the_topic_to_the_prediction_route(demo: Running
     with Image.open(picture) as graph:
         assert graph.width > 1500
         colours = graph.convert("RGB").getcolors(1 << 24) or []
-    # The green of an asset that was materialised and whose checks passed.
-    assert any(green > red + 20 and green > 200 and count > 1000 for count, (red, green, _) in colours)
+    # Green: an asset that was materialised and whose checks passed.
+    greenish = [
+        count for count, colour in colours if isinstance(colour, tuple) and colour[1] > max(200, colour[0] + 10)
+    ]
+    assert sum(greenish) > 10_000
 
 
 def test_second_start_accepts_in_ten_seconds_and_is_ready_in_forty_five(

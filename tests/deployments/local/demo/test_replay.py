@@ -107,7 +107,7 @@ async def test_killed_replay_goes_on_with_the_first_row_that_was_not_answered(ro
 
 async def test_replay_gives_up_at_an_answer_that_no_repetition_mends(rows: pa.Table, door: OpenDoor) -> None:
     server = door(lambda number, count: (401, 0))
-    with pytest.RaisesGroup(pytest.RaisesExc(ReplayFailed, match="401"), allow_unwrapped=False, flatten_subgroups=True):
+    with pytest.RaisesGroup(pytest.RaisesExc(ReplayFailed, match="401"), flatten_subgroups=True):
         await replay(rows.slice(0, 1000), server.address, Progress(0, 0, 0.0), lambda _: None)
 
 
