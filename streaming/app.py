@@ -25,6 +25,7 @@ CLOSE_INTERVAL_S = 0.2
 FETCH_BYTES = 1 << 20
 WAITING_BATCHES = 8
 STALL_CHECK_INTERVAL_S = 5.0
+METADATA_MAX_AGE_MS = 3_000
 
 
 def create_app(settings: Settings) -> Any:
@@ -40,6 +41,9 @@ def create_app(settings: Settings) -> Any:
         store="memory://",
         consumer_auto_offset_reset="none",
         consumer_max_fetch_size=FETCH_BYTES,
+        # A Kafka that has just restarted tells the group of no topics at first, and the leader hands out nothing; it
+        # looks again this often. At the default of five minutes nothing landed meanwhile.
+        consumer_metadata_max_age_ms=METADATA_MAX_AGE_MS,
         broker_session_timeout=settings.streaming.session_timeout_s,
         broker_heartbeat_interval=min(1.0, settings.streaming.session_timeout_s / 3),
         broker_commit_interval=2.0,
