@@ -4,7 +4,9 @@ import click
 import duckdb
 from rich.table import Table
 
+from platform_assets.contracts.landing import EVENT_COLUMNS, REJECTION_COLUMNS
 from platform_assets.contracts.topics import EVENTS, REJECTED
+from resources.landing_zone import arrow_schema
 from resources.settings import Settings
 from resources.settings.console import err, out
 from resources.settings.options import with_settings
@@ -59,13 +61,19 @@ def _open(settings: Settings) -> duckdb.DuckDBPyConnection:
         for name in snapshot.tables:
             connection.execute(f"CREATE VIEW marts.{name} AS FROM snapshot.marts.{name}")
     connection.execute("CREATE SCHEMA landing")
-    for view, topic in (("events", EVENTS), ("rejected_events", REJECTED)):
+    for view, topic, columns in (
+        ("events", EVENTS, EVENT_COLUMNS),
+        ("rejected_events", REJECTED, REJECTION_COLUMNS),
+    ):
         folder = settings.landing_dir / topic.name
         if any(folder.glob("log=*/part=*/*.parquet")):
             pattern = str(folder / "log=*" / "part=*" / "*.parquet").replace("'", "''")
             connection.execute(
                 f"CREATE VIEW landing.{view} AS FROM read_parquet('{pattern}', hive_partitioning = false)"
             )
+        else:
+            connection.register("nothing_yet", arrow_schema(columns).empty_table())
+            connection.execute(f"CREATE TABLE landing.{view} AS FROM nothing_yet")
     return connection
 
 
