@@ -184,10 +184,7 @@ def _follow(settings: Settings, supervisor: RunningProcess, interrupted: threadi
 def _report(settings: Settings, status: PlatformStatus) -> None:
     if status.failure is not None:
         failure = status.failure
-        err.print(
-            f"[red]The demo failed[/red] at: {failure.step}\n  {failure.cause}\n"
-            f"  log: {failure.log}\n  {failure.remedy}"
-        )
+        err.print(f"[red]Failed[/red] to {failure.step}\n  {failure.cause}\n  log: {failure.log}\n  {failure.remedy}")
         err.print("The platform keeps running.")
     state = demo_state.load(settings.state_dir)
     if state is not None and state.outcome is not None and status.demo.phase is Phase.DONE:

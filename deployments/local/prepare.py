@@ -7,7 +7,6 @@ is already as it should be costs a file look-up.
 import hashlib
 import importlib.metadata
 import os
-import shutil
 import subprocess
 import sys
 import time
@@ -22,13 +21,17 @@ _DBT_PROJECT = REPOSITORY / "dbt_project"
 _SCRIPTS = Path(sys.executable).parent
 
 
+class PreparationFailed(RuntimeError):
+    """A step's command failed; its output says why."""
+
+
 def prepare(settings: Settings) -> None:
     """Do what is missing; steps that do not touch each other run side by side."""
     for folder in (settings.root, settings.dagster_home, settings.warehouse_path.parent, settings.logs_dir):
         folder.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(REPOSITORY / "deployments" / "local" / "dagster.yaml", settings.dagster_home / "dagster.yaml")
+    _write_dagster_yaml(settings)
     steps = [
-        _Step("Dagster's instance", settings, _versions("dagster"), _prepare_dagster),
+        _Step("Dagster's instance", settings, _versions("dagster") + _storage(settings), _prepare_dagster),
         _Step("the model registry", settings, _versions("mlflow") + settings.registry_uri, _prepare_registry),
         _Step("dbt's manifest", settings, _dbt_fingerprint(), _prepare_manifest),
     ]
@@ -54,6 +57,19 @@ class _Step:
         self._mark.parent.mkdir(parents=True, exist_ok=True)
         self._mark.write_text(self._fingerprint)
         sys.stderr.write(f"prepared {self._name} in {time.monotonic() - started:.1f} s\n")
+
+
+def _write_dagster_yaml(settings: Settings) -> None:
+    """The instance's configuration. The password stays in the environment: the file only names the variable."""
+    content = (REPOSITORY / "deployments" / "local" / "dagster.yaml").read_text()
+    if settings.dagster.postgres_url is not None:
+        content += "\nstorage:\n  postgres:\n    postgres_url:\n      env: ANALYTICS_DAGSTER__POSTGRES_URL\n"
+    (settings.dagster_home / "dagster.yaml").write_text(content)
+
+
+def _storage(settings: Settings) -> str:
+    url = settings.dagster.postgres_url
+    return " sqlite" if url is None else f" {url.get_secret_value()}"
 
 
 def _prepare_dagster(settings: Settings) -> None:
@@ -83,7 +99,10 @@ def _prepare_manifest(settings: Settings) -> None:
 def _call(*arguments: str, **environment: str) -> None:
     finished = subprocess.run(arguments, env={**os.environ, **environment}, check=False, cwd=REPOSITORY)
     if finished.returncode:
-        raise SystemExit(f"{' '.join(arguments[:3])} failed with exit code {finished.returncode}; its output is above")
+        sys.stderr.write(
+            f"{' '.join(arguments[:3])} failed with exit code {finished.returncode}; its output is above\n"
+        )
+        raise PreparationFailed(arguments[0])
 
 
 def _versions(package: str) -> str:
@@ -104,4 +123,7 @@ def _dbt_fingerprint() -> str:
 
 
 if __name__ == "__main__":
-    prepare(load_settings())
+    try:
+        prepare(load_settings())
+    except PreparationFailed:
+        raise SystemExit(2) from None  # final: the supervisor does not try again

@@ -15,7 +15,7 @@ import psutil
 
 from deployments.local.accounting import Accounts
 from deployments.local.dagster_client import DagsterClient, DagsterUnavailable
-from deployments.local.demo.state import DemoRequest, Phase, request
+from deployments.local.demo.state import DemoRequest, Failure, Phase, request
 from deployments.local.demo.state import load as load_demo
 from deployments.local.keeper import Keeper, State
 from deployments.local.plan import (
@@ -24,6 +24,7 @@ from deployments.local.plan import (
     CODE_SERVER,
     DAEMON,
     DEMO,
+    PREPARE,
     WEBSERVER,
     WORKER,
     Part,
@@ -252,6 +253,18 @@ class Supervisor:
     def _publish(self) -> None:
         publish(self._settings.state_dir, self._status())
 
+    def _preparation_failure(self) -> Failure | None:
+        """Without its preparation nothing of Dagster starts; the rest of the platform runs."""
+        keeper = self._keepers[PREPARE]
+        if keeper.state is not State.FAILED:
+            return None
+        return Failure(
+            step="prepare what Dagster needs",
+            cause="a command of the set-up failed",
+            log=str(keeper.log_path),
+            remedy="Mend what the log names, then `analytics down` and `analytics up`.",
+        )
+
     def _status(self) -> PlatformStatus:
         state = load_demo(self._settings.state_dir)
         wanted = self._request.runs
@@ -270,7 +283,7 @@ class Supervisor:
             events=EventCounts(tally.acknowledged, tally.landed, tally.under_way, tally.lost),
             supervisor=None if self._finished_stopping else self._me,
             stopping=self._stop.is_set(),
-            failure=state.failure if state and phase is Phase.FAILED else None,
+            failure=self._preparation_failure() or (state.failure if state and phase is Phase.FAILED else None),
             not_landed=self._not_landed,
         )
 

@@ -23,6 +23,7 @@ _PHASES = {
     Phase.FAILED: "failed",
 }
 _PLAIN_EVERY_S = 5.0
+_OFTEN = 3
 
 
 def follow(
@@ -66,6 +67,11 @@ def summary_line(status: PlatformStatus, demo: DemoState | None) -> str:
     if status.stopping:
         return f"stopping; {status.events.under_way:,} events are still to land"
     parts = [f"{up} of {len(status.processes)} processes up", door]
+    parts += [
+        f"{process.name} fails again and again (see `analytics logs {process.name}`)"
+        for process in status.processes
+        if process.restarts >= _OFTEN and process.state != "ready"
+    ]
     if status.demo.phase not in (Phase.OFF, Phase.DONE):
         count = f" {status.demo.done:,} of {status.demo.total:,}" if status.demo.total else ""
         rate = f", {demo.done / demo.replay_seconds:,.0f} events/s" if demo and demo.replay_seconds > 1 else ""

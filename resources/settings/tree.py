@@ -5,7 +5,7 @@ import enum
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 Port = Annotated[int, Field(ge=1, le=65535)]
@@ -58,6 +58,9 @@ class DagsterSettings(_Section):
     host: str = "127.0.0.1"
     port: Port = 3001
     code_server_port: Port = 3002
+    postgres_url: SecretStr | None = Field(
+        None, description="postgresql://…: where Dagster keeps runs and events; default: SQLite in the data folder."
+    )
     platform_checks_cron: str = Field(
         # Not on the hour, when everything else starts.
         "17 * * * *",

@@ -64,7 +64,10 @@ def test_decoding_keeps_every_field_and_the_place_of_the_record() -> None:
         (encode_event(an_event("a")).replace(b"page_view", b"page view"), "event_name"),
         (encode_event(an_event("a")).replace(b'"payload":{', b'"payload":[{').replace(b"}}", b"}]}"), "payload"),
         (encode_event(an_event("a", event_name="purchase_line", payload=PURCHASE | {"quantity": -1})), "quantity"),
-        (encode_event(an_event("a")).replace(b"2026-11-23T12:00:00Z", b"0001-01-01T00:00:00+14:00"), "from 1900 to 2199"),
+        (
+            encode_event(an_event("a")).replace(b"2026-11-23T12:00:00Z", b"0001-01-01T00:00:00+14:00"),
+            "from 1900 to 2199",
+        ),
         (b"[" * 50_000, "nest|expected|Expected"),
         (b"x" * 200_000, "at most"),
     ],
