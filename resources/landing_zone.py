@@ -21,6 +21,7 @@ from platform_assets.contracts.landing import (
     parse_path,
     partition_folder,
 )
+from resources.durable_files import sync
 
 _ARROW_TYPES: dict[str, pa.DataType] = {
     TEXT: pa.string(),
@@ -84,18 +85,18 @@ class LandingZone:
         """Write one file durably. One that is there already covers the same range; only its folder is synced again."""
         path = self.root / file.path
         if path.exists():
-            _sync(path.parent)
+            sync(path.parent)
             return path
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = path.parent / f".{path.name}.{os.getpid()}.tmp"
         try:
             pq.write_table(table, temporary, compression="zstd")
-            _sync(temporary)
+            sync(temporary)
             temporary.replace(path)
         except BaseException:
             temporary.unlink(missing_ok=True)
             raise
-        _sync(path.parent)
+        sync(path.parent)
         return path
 
     def _folder(self, topic: str, log: str, partition: int) -> Path:
@@ -117,11 +118,3 @@ class LandingZone:
             file = parse_path(str(path.relative_to(self.root)))
             if file is not None and not path.name.startswith("."):
                 yield file
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

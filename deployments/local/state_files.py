@@ -1,4 +1,4 @@
-"""Small JSON files that survive a kill: written whole or not at all."""
+"""Small JSON files that survive a kill: written whole or not at all. A power cut may cost the last half second."""
 
 import os
 from pathlib import Path

@@ -55,8 +55,8 @@ class Supervisor:
         self._stop = asyncio.Event()
         self._hurry = False
         self._finished_stopping = False
+        self._fault: BaseException | None = None
         self._not_landed: int | None = None
-        self._recycling = False
         self._records_path = settings.state_dir / "processes.json"
         self._gate = IngestionGate(settings.state_dir)
         self._accounts = Accounts(
@@ -78,17 +78,29 @@ class Supervisor:
         tasks = [asyncio.create_task(self._keep(keeper), name=keeper.part.name) for keeper in self._keepers.values()]
         ticking = asyncio.create_task(self._tick(), name="tick")
         stopping = asyncio.create_task(self._stop.wait(), name="stop")
-        done, _ = await asyncio.wait([ticking, stopping], return_when=asyncio.FIRST_COMPLETED)
+        for task in (ticking, *tasks):
+            task.add_done_callback(self._ended)
+        await stopping
+        # First of all the watch: it may be in the middle of recycling the broker.
+        ticking.cancel()
+        await asyncio.gather(ticking, return_exceptions=True)
         try:
             await self._shut_down()
         finally:
-            for task in (ticking, stopping, *tasks):
+            for task in tasks:
                 task.cancel()
-            await asyncio.gather(ticking, stopping, *tasks, return_exceptions=True)
+            await asyncio.gather(*tasks, return_exceptions=True)
             self._finished_stopping = True
             self._publish()
-        if ticking in done:
-            ticking.result()
+        if self._fault is not None:
+            raise self._fault
+
+    def _ended(self, task: "asyncio.Task[None]") -> None:
+        """A task of ours that raised is a fault of ours: stop in order and say so, rather than watch half of it."""
+        if not task.cancelled() and (fault := task.exception()) is not None:
+            logger.error("%s failed", task.get_name(), exc_info=fault)
+            self._fault = fault
+            self._stop.set()
 
     def _keeper(self, part: Part) -> Keeper:
         log_path = self._settings.logs_dir / f"{part.name}.log"

@@ -8,7 +8,6 @@ pointer is replaced at once, so a reader finds the old copy or the new one, whol
 """
 
 import datetime as dt
-import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from pathlib import Path
 import duckdb
 import msgspec
 
+from resources.durable_files import replace, sync
 from resources.warehouse.database import Warehouse
 
 POINTER = "current.json"
@@ -92,12 +92,12 @@ def publish_snapshot(
             tables = {mart.name: describe_mart(connection, mart.name) for mart in marts}
             if current.tables == tables:
                 unchanged = msgspec.structs.replace(current, loaded=loaded)
-                _replace(folder / POINTER, msgspec.json.format(msgspec.json.encode(unchanged)))
+                replace(folder / POINTER, msgspec.json.format(msgspec.json.encode(unchanged)))
                 return unchanged, False
     name = f"marts-{time.time_ns()}.duckdb"
     tables = _copy(warehouse, folder / name, marts)
     snapshot = Snapshot(name, dt.datetime.now(dt.UTC), tables, loaded)
-    _replace(folder / POINTER, msgspec.json.format(msgspec.json.encode(snapshot)))
+    replace(folder / POINTER, msgspec.json.format(msgspec.json.encode(snapshot)))
     _prune(folder, name)
     return snapshot, True
 
@@ -145,21 +145,13 @@ def _copy(warehouse: Warehouse, path: Path, marts: Sequence[ServedMart]) -> dict
                     f"FROM warehouse.marts.{mart.name} ORDER BY {', '.join(mart.order_by)}"
                 )
             tables = {mart.name: describe_mart(connection, mart.name) for mart in marts}
-        _sync(temporary)
+        sync(temporary)
         temporary.replace(path)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
-    _sync(path.parent)
+    sync(path.parent)
     return tables
-
-
-def _replace(path: Path, content: bytes) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    temporary.write_bytes(content)
-    _sync(temporary)
-    temporary.replace(path)
-    _sync(path.parent)
 
 
 def _prune(folder: Path, serving: str) -> None:
@@ -169,11 +161,3 @@ def _prune(folder: Path, serving: str) -> None:
         path.unlink()
     for leftover in folder.glob("marts-*.tmp*"):
         leftover.unlink()
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

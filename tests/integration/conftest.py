@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -124,6 +125,38 @@ class Platform:
         self.analytics("down")
         for process in self.processes():
             process.kill()
+
+
+class Sender:
+    """A client beside the test that posts events without a pause and remembers what was acknowledged."""
+
+    def __init__(self, platform: Platform) -> None:
+        self.sent: set[str] = set()
+        self._platform = platform
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._send)
+
+    def __enter__(self) -> "Sender":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def _send(self) -> None:
+        number = 0
+        while not self._stop.is_set():
+            ids = [f"event-{number}-{index}" for index in range(100)]
+            try:
+                acknowledged = self._platform.send(*ids).status_code == 202
+            except httpx.TransportError:
+                acknowledged = False
+            if acknowledged:
+                self.sent.update(ids)
+                number += 1
+            else:
+                time.sleep(0.1)  # the door is down; what it did not acknowledge is sent again
 
 
 @pytest.fixture

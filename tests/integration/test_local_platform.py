@@ -3,14 +3,13 @@
 import os
 import secrets
 import signal
-import threading
 import time
 from pathlib import Path
 
 import httpx
 import pytest
 
-from tests.integration.conftest import Platform
+from tests.integration.conftest import Platform, Sender
 
 pytestmark = pytest.mark.integration
 
@@ -49,42 +48,24 @@ def test_reset_deletes_only_a_folder_that_up_has_made(platform: Platform) -> Non
 def test_killed_processes_come_back_and_nothing_acknowledged_is_lost_or_doubled(platform: Platform) -> None:
     platform.start("--no-demo", "--detach")
     platform.wait(accepting, "accepting")
-    sent: set[str] = set()
-    stop = threading.Event()
-
-    def send() -> None:
-        number = 0
-        while not stop.is_set():
-            ids = [f"event-{number}-{index}" for index in range(100)]
-            try:
-                if platform.send(*ids).status_code == 202:
-                    sent.update(ids)
-            except httpx.TransportError:
-                time.sleep(0.1)  # the door is down; what it did not acknowledge is sent again
-                continue
-            number += 1
-
-    sender = threading.Thread(target=send)
-    sender.start()
-    for name in ("worker", "api", "worker"):
-        status = platform.wait(lambda s, name=name: states(s)[name] == "ready", f"{name} ready")  # type: ignore[misc]
-        before = next(process for process in status["processes"] if process["name"] == name)
-        os.kill(before["pid"], signal.SIGKILL)
-        platform.wait(
-            lambda s, before=before, name=name: any(  # type: ignore[misc]
-                process["name"] == name and process["restarts"] > before["restarts"] and process["state"] == "ready"
-                for process in s["processes"]
-            ),
-            f"{name} restarted",
-        )
-    stop.set()
-    sender.join()
+    with Sender(platform) as sender:
+        for name in ("worker", "api", "worker"):
+            status = platform.wait(lambda s, name=name: states(s)[name] == "ready", f"{name} ready")  # type: ignore[misc]
+            before = next(process for process in status["processes"] if process["name"] == name)
+            os.kill(before["pid"], signal.SIGKILL)
+            platform.wait(
+                lambda s, before=before, name=name: any(  # type: ignore[misc]
+                    process["name"] == name and process["restarts"] > before["restarts"] and process["state"] == "ready"
+                    for process in s["processes"]
+                ),
+                f"{name} restarted",
+            )
     finished = platform.analytics("down")
     assert finished.returncode == 0, finished.stderr
     assert "Everything that was acknowledged has landed" in finished.stderr
     assert platform.processes() == []
     landed = platform.landed_ids()
-    assert sent <= set(landed)
+    assert sender.sent <= set(landed)
     # The killed door may have stored a request that it never answered, and its client sent that once more; the
     # warehouse keeps one of each. No kill of the worker doubles anything.
     assert len(landed) - len(set(landed)) <= 100

@@ -3,17 +3,15 @@
 import os
 import signal
 import subprocess
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
 import pytest
 
 from deployments.kafka.__main__ import KafkaUnavailable, broker_command
 from tests.conftest import free_port, wait_until_listening
-from tests.integration.conftest import Platform
+from tests.integration.conftest import Platform, Sender
 
 pytestmark = pytest.mark.integration
 
@@ -63,45 +61,27 @@ def kafka(tmp_path: Path) -> Iterator[Kafka]:
 
 def test_nothing_acknowledged_is_lost_when_worker_and_broker_are_killed(kafka: Kafka, tmp_path: Path) -> None:
     platform = Platform(tmp_path / "data", ANALYTICS_KAFKA__BOOTSTRAP_SERVERS=kafka.address)
-    sent: set[str] = set()
-    stop = threading.Event()
-
-    def send() -> None:
-        number = 0
-        while not stop.is_set():
-            ids = [f"event-{number}-{index}" for index in range(100)]
-            try:
-                if platform.send(*ids).status_code == 202:
-                    sent.update(ids)
-                    number += 1
-            except httpx.TransportError:
-                time.sleep(0.1)
-
-    sender = threading.Thread(target=send)
     try:
         platform.start("--no-demo", "--detach")
         platform.wait(lambda status: worker(status) == "ready", "worker ready")
         assert {process["name"] for process in platform.status()["processes"]}.isdisjoint({"broker"})
-        sender.start()
-        time.sleep(3)
-        os.kill(platform.process("worker")["pid"], signal.SIGKILL)
-        time.sleep(3)
-        kafka.kill()
-        time.sleep(2)
-        kafka.start()
-        before = len(sent)
-        deadline = time.monotonic() + 60
-        while len(sent) < before + 1000:
-            assert time.monotonic() < deadline, "events were not taken again"
-            time.sleep(0.2)
-        stop.set()
-        sender.join()
+        with Sender(platform) as sender:
+            time.sleep(3)
+            os.kill(platform.process("worker")["pid"], signal.SIGKILL)
+            time.sleep(3)
+            kafka.kill()
+            time.sleep(2)
+            kafka.start()
+            before = len(sender.sent)
+            deadline = time.monotonic() + 60
+            while len(sender.sent) < before + 1000:
+                assert time.monotonic() < deadline, "events were not taken again"
+                time.sleep(0.2)
         finished = platform.analytics("down")
         assert "Everything that was acknowledged has landed" in finished.stderr
         landed = platform.landed_ids()
-        assert sent <= set(landed)
+        assert sender.sent <= set(landed)
     finally:
-        stop.set()
         platform.destroy()
 
 

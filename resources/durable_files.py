@@ -1,0 +1,26 @@
+"""Files that are there whole or not at all, and stay after a power cut: sync, rename, sync the folder."""
+
+import os
+from pathlib import Path
+
+
+def sync(path: Path) -> None:
+    """Have a file's content, or a folder's names, on the disk before this returns."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def replace(path: Path, content: bytes) -> None:
+    """Put new content under a name; a reader finds the old or the new."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        temporary.write_bytes(content)
+        sync(temporary)
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    sync(path.parent)
