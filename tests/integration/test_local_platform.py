@@ -46,7 +46,7 @@ def test_reset_deletes_only_a_folder_that_up_has_made(platform: Platform) -> Non
 
 
 def test_killed_processes_come_back_and_nothing_acknowledged_is_lost_or_doubled(platform: Platform) -> None:
-    platform.start("--no-demo", "--detach")
+    up = platform.start("--no-demo", "--detach")
     platform.wait(accepting, "accepting")
     with Sender(platform) as sender:
         for name in ("worker", "api", "worker"):
@@ -63,6 +63,7 @@ def test_killed_processes_come_back_and_nothing_acknowledged_is_lost_or_doubled(
     finished = platform.analytics("down")
     assert finished.returncode == 0, finished.stderr
     assert "Everything that was acknowledged has landed" in finished.stderr
+    up.wait(10)  # it looks on, and ends when it sees that the platform has
     assert platform.processes() == []
     landed = platform.landed_ids()
     assert sender.sent <= set(landed)
