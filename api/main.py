@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 
 from fastapi import APIRouter, FastAPI
 
+from api import docs_pages
 from api.body_limit import BodyLimitMiddleware
 from api.envelope import API_VERSION
 from api.middleware import RequestLoggingMiddleware
@@ -71,12 +72,20 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     """
     settings = settings or load_settings()
     refuse_unsafe(settings)
-    app = FastAPI(title="Analytics API", version="1.0.0", description=DESCRIPTION, lifespan=lifespan)
+    app = FastAPI(
+        title="Analytics API",
+        version="1.0.0",
+        description=DESCRIPTION,
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+    )
     app.state.settings = settings
 
     v1 = APIRouter(prefix=f"/{API_VERSION}")
     v1.include_router(events.router)
     v1.include_router(predictions.router)
+    app.include_router(docs_pages.router)
     app.include_router(health.router)
     app.include_router(v1)
 

@@ -10,9 +10,12 @@ HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Cache-Control": "no-store",
 }
-# The pages of /docs and /redoc load scripts and styles; everything else is data that nothing should run in.
+# The pages of /docs and /redoc load scripts and styles from here; all else is data that nothing should run in.
 DATA_POLICY = "default-src 'none'; frame-ancestors 'none'"
-PAGE_POLICY = "frame-ancestors 'none'"
+PAGE_POLICY = (
+    "default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; "
+    "img-src 'self' data:; worker-src blob:; frame-ancestors 'none'"
+)
 
 
 class SecurityHeadersMiddleware:

@@ -18,6 +18,7 @@ POLICY: dict[tuple[str, str], Access] = {
     ("GET", "/health/ready"): Access.ANYONE,
     ("GET", "/docs"): Access.IDENTIFIED,
     ("GET", "/redoc"): Access.IDENTIFIED,
+    ("GET", "/docs/assets/{name}"): Access.IDENTIFIED,
     ("GET", "/openapi.json"): Access.IDENTIFIED,
     ("POST", "/v1/events"): Access.IDENTIFIED,
     ("POST", "/v1/predictions/{model}"): Access.IDENTIFIED,

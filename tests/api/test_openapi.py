@@ -1,6 +1,7 @@
 """The OpenAPI document and its pages."""
 
 import json
+import re
 
 import httpx
 import pytest
@@ -44,3 +45,21 @@ async def test_the_pages_are_served(serve, unreachable: Settings, path: str) -> 
         response: httpx.Response = await api.get(path)
     assert response.status_code == 200
     assert response.headers["x-content-type-options"] == "nosniff"
+
+
+@pytest.mark.parametrize("page", ["/docs", "/redoc"])
+async def test_page_loads_everything_from_here(serve, unreachable: Settings, page: str) -> None:  # type: ignore[no-untyped-def]
+    async with serve(unreachable) as api:
+        answer: httpx.Response = await api.get(page)
+        loaded = re.findall(r'(?:src|href)="([^"]+)"', answer.text)
+        assert any(path.endswith(".js") for path in loaded)
+        for path in loaded:
+            assert path.startswith("/docs/assets/")
+            assert (await api.get(path)).status_code == 200
+    assert "default-src 'self'" in answer.headers["content-security-policy"]
+
+
+async def test_only_the_assets_of_the_pages_are_served(serve, unreachable: Settings) -> None:  # type: ignore[no-untyped-def]
+    async with serve(unreachable) as api:
+        assert (await api.get("/docs/assets/core.py")).status_code == 422
+        assert (await api.get("/docs/assets/..%2Fcore.py")).status_code in (404, 422)
