@@ -123,7 +123,8 @@ class EventLog:
         logs = await asyncio.to_thread(
             describe_logs, self._address, self._topics, timeout_s=min(DESCRIBE_TIMEOUT_S, self._timeout_s)
         )
-        if self._producer is None or logs != self._logs or generation != self._generation:
+        producer = self._producer
+        if producer is None or producer.is_broken or logs != self._logs or generation != self._generation:
             await self._replace_producer(logs, generation)
         elif self._fault is not None:
             logger.info("The event log answers again")
