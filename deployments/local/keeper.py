@@ -74,7 +74,6 @@ class Keeper:
             process = self._start()
             code = await self._watch(process)
             if code is None:
-                await self._allowed.wait()
                 continue
             self.ready.clear()
             process.end_group()

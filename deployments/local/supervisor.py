@@ -15,7 +15,7 @@ import psutil
 
 from deployments.local.accounting import Accounts
 from deployments.local.dagster_client import DagsterClient, DagsterUnavailable
-from deployments.local.demo.state import DemoRequest, Failure, Phase, request
+from deployments.local.demo.state import DemoRequest, Failure, Phase, forget_failure, request
 from deployments.local.demo.state import load as load_demo
 from deployments.local.keeper import Keeper, State
 from deployments.local.plan import (
@@ -326,6 +326,8 @@ def main() -> None:
     if not lock.take():
         raise SystemExit(f"Another supervisor runs on {settings.root}")
     wanted = request(settings.state_dir, asked=arguments.demo, without=arguments.no_demo)
+    if wanted.runs:
+        forget_failure(settings.state_dir)
 
     async def supervise() -> None:
         await Supervisor(settings, wanted).run()

@@ -64,7 +64,6 @@ class DemoState(msgspec.Struct, kw_only=True):
     refused: int = 0
     replay_seconds: float = 0.0
     elapsed_seconds: float = 0.0
-    churn_run: str | None = None
     failure: Failure | None = None
     outcome: Outcome | None = None
 
@@ -98,6 +97,14 @@ def request(state_dir: Path, *, asked: Mode | None, without: bool) -> DemoReques
 def load(state_dir: Path) -> DemoState | None:
     """The demo's progress, or None where none was ever asked for."""
     return read_json(state_dir / "demo.json", DemoState)
+
+
+def forget_failure(state_dir: Path) -> None:
+    """Before another try: what stopped the last one is not what stops this one."""
+    state = load(state_dir)
+    if state is not None and state.phase is Phase.FAILED:
+        state.phase, state.failure = Phase.WAITING, None
+        save(state_dir, state)
 
 
 def save(state_dir: Path, state: DemoState) -> None:

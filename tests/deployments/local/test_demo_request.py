@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from deployments.local.demo.state import DemoState, Mode, request, save
+from deployments.local.demo.state import DemoState, Failure, Mode, Phase, forget_failure, load, request, save
 
 
 @pytest.mark.parametrize(
@@ -32,3 +32,12 @@ def test_sample_tells_the_model_that_it_is_no_proof(tmp_path: Path) -> None:
     settings = request(tmp_path, asked="sample", without=False).settings()
     assert settings["ANALYTICS_CHURN__EXPECTS_FULL_DATA"] == "false"
     assert settings["ANALYTICS_CHURN__EVALUATION_CUTOFF"] == "2017-11-01"
+
+
+def test_another_try_forgets_why_the_last_one_failed_and_keeps_its_progress(tmp_path: Path) -> None:
+    failure = Failure(step="replay", cause="c", log="l", remedy="r")
+    save(tmp_path, DemoState(mode="full", phase=Phase.FAILED, done=5, total=9, failure=failure))
+    forget_failure(tmp_path)
+    found = load(tmp_path)
+    assert found is not None
+    assert (found.phase, found.failure, found.done) == (Phase.WAITING, None, 5)
