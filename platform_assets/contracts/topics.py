@@ -25,4 +25,28 @@ REJECTED = Topic(
     partition_key="event_id",
     description="Every event that the door refused or the stream could not decode, with the reason.",
 )
-TOPICS: tuple[Topic, ...] = (EVENTS, REJECTED)
+WINDOWS = Topic(
+    name="windows.v1",
+    partitions=4,
+    partition_key="that of the source: windows of a user stand where the user's events do",
+    description="Changes and final results of windows, a record per micro-batch and definition.",
+)
+PARTIALS = Topic(
+    name="windows.partials.v1",
+    partitions=4,
+    partition_key="the window's key",
+    description="What each partition of the events has for a window on another key than theirs, to be merged.",
+)
+LATE = Topic(
+    name="events.late.v1",
+    partitions=1,
+    partition_key="event_id",
+    description="Events that came after the end of a window, with the windows that they are not counted in.",
+)
+PREDICTIONS = Topic(
+    name="predictions.v1",
+    partitions=4,
+    partition_key="entity_id",
+    description="What the champion predicted in the stream, one record per entity and change of its features.",
+)
+TOPICS: tuple[Topic, ...] = (EVENTS, REJECTED, WINDOWS, PARTIALS, LATE, PREDICTIONS)
