@@ -1,0 +1,167 @@
+"""All windows of one partition: deduplication, the watermark, and every definition's open windows.
+
+    engine = PartitionWindows(definitions)
+    outcome = engine.process(columns)      # a micro-batch, of any length
+    saved = engine.snapshot()              # as of the last record processed
+    PartitionWindows(definitions).restore(saved)
+
+What comes out depends on the records and their order alone, not on how the log is cut into batches, nor on when.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from platform_assets.contracts.windows import WindowDefinition, WindowType
+from platform_assets.windows.columns import MISSING, EventColumns, Ints, Mask, key_text
+from platform_assets.windows.deduplication import SeenIds
+from platform_assets.windows.fixed import FixedWindows
+from platform_assets.windows.open_windows import Key, Rows, Windows
+from platform_assets.windows.sessions import SessionWindows
+from platform_assets.windows.watermark import BEFORE_ALL, Watermark
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one batch did, by the name of the definition.
+
+    `changed` has every window that is open and changed, `closed` the final results. `late` holds positions within the
+    batch and the definitions that the event is late for; `late_watermarks_ms` the watermark that each of them met.
+    """
+
+    changed: Mapping[str, Rows]
+    closed: Mapping[str, Rows]
+    late: Mapping[int, tuple[str, ...]]
+    late_watermarks_ms: Mapping[int, int]
+    duplicates: int = 0
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """The state of a partition's windows. Arrays and lists only; `streaming.checkpoints` writes it to a file.
+
+    `windows` has per definition the columns of `Windows.snapshot`. Ids that were seen are kept apart, see
+    `PartitionWindows.seen`.
+    """
+
+    watermark_ms: int
+    windows: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+
+class PartitionWindows:
+    """The windows of one partition. Not safe to share between threads."""
+
+    def __init__(self, definitions: Sequence[WindowDefinition], *, deduplicate: bool = True) -> None:
+        self.watermark = Watermark()
+        self.seen: SeenIds | None = SeenIds() if deduplicate else None
+        self._windows: dict[str, Windows] = {definition.name: new_windows(definition) for definition in definitions}
+
+    def process(self, records: EventColumns) -> Outcome:
+        """Take the next records of the partition."""
+        before = self.watermark.advance(records.occurred_ms, records.received_ms)
+        first: Mask | None = None
+        if self.seen is not None:
+            first = self.seen.first_sightings(records.id_hashes, records.received_ms)
+            if first.all():
+                first = None
+        late: dict[int, list[str]] = {}
+        changed: dict[str, Rows] = {}
+        for name, windows in self._windows.items():
+            for index in _add(windows, records, before, first):
+                late.setdefault(index, []).append(name)
+            rows = windows.changed()
+            if rows.keys:
+                changed[name] = rows
+        return Outcome(
+            changed,
+            self.close(),
+            {index: tuple(names) for index, names in late.items()},
+            {index: int(before[index]) for index in late},
+            0 if first is None else int(len(first) - np.count_nonzero(first)),
+        )
+
+    def close(self) -> dict[str, Rows]:
+        """The windows that the watermark has passed; they are forgotten."""
+        if self.watermark.value_ms == BEFORE_ALL:
+            return {}
+        closed = {name: windows.close(self.watermark.value_ms) for name, windows in self._windows.items()}
+        return {name: rows for name, rows in closed.items() if rows.keys}
+
+    def idle_target_ms(self, silent_ms: int) -> int | None:
+        """How far the watermark may move on after `silent_ms` without a record; None where that closes nothing new.
+
+        While nothing comes, event time goes on at the pace of the clock, but never further than closes the windows
+        that are open: one replayed from the past and interrupted finds its later windows untouched.
+        """
+        ends = [end for windows in self._windows.values() if (end := windows.last_close_ms()) is not None]
+        if not ends or self.watermark.value_ms == BEFORE_ALL:
+            return None
+        target = min(max(ends), self.watermark.value_ms + silent_ms)
+        return target if target > self.watermark.value_ms else None
+
+    @property
+    def open_count(self) -> int:
+        """Windows that are open."""
+        return sum(map(len, self._windows.values()))
+
+    def snapshot(self) -> Snapshot:
+        """A copy of the state; what happens afterwards does not change it."""
+        return Snapshot(self.watermark.value_ms, {name: windows.snapshot() for name, windows in self._windows.items()})
+
+    def restore(self, snapshot: Snapshot) -> None:
+        """Take up a snapshot; to be called on a fresh engine. Definitions that it does not know start empty."""
+        self.watermark.advance_to(snapshot.watermark_ms)
+        for name, columns in snapshot.windows.items():
+            if name in self._windows:
+                self._windows[name].restore(columns)
+
+
+def new_windows(definition: WindowDefinition) -> Windows:
+    """The open windows of a definition; none yet."""
+    if definition.window_type is WindowType.SESSION:
+        return SessionWindows(definition)
+    return FixedWindows(definition)
+
+
+def _add(windows: Windows, records: EventColumns, before_ms: Ints, first: Mask | None) -> list[int]:
+    """Add a batch to the windows of one definition; returns the positions of events that are late for it."""
+    definition = windows.definition
+    names = definition.event_names
+    keys: Sequence[Any] = records.values(definition.key_field, names)
+    if not set(map(type, keys)) <= {str, type(None)}:
+        keys = [key_text(key) for key in keys]
+    chosen = first
+    if names is not None:
+        named = np.fromiter((name in names for name in records.event_names), dtype=np.bool_, count=len(keys))
+        chosen = named if chosen is None else chosen & named
+    if any(key is MISSING for key in keys):
+        there = np.fromiter((key is not MISSING for key in keys), dtype=np.bool_, count=len(keys))
+        chosen = there if chosen is None else chosen & there
+    values = {aggregate.field: records.values(aggregate.field, names) for aggregate in definition.aggregates}
+    times = records.occurred_ms
+    if chosen is None or chosen.all():
+        return _late_positions(windows.add(times, keys, before_ms, values), None)
+    positions: Ints = np.flatnonzero(chosen)
+    if not len(positions):
+        return []
+    picked = positions.tolist()
+    late = windows.add(
+        times[positions],
+        _pick(keys, picked),
+        before_ms[positions],
+        {name: _pick(column, picked) for name, column in values.items()},
+    )
+    return _late_positions(late, positions)
+
+
+def _pick(column: Sequence[Any], positions: list[int]) -> list[Key]:
+    return [column[position] for position in positions]
+
+
+def _late_positions(late: Mask, positions: Ints | None) -> list[int]:
+    if not late.any():
+        return []
+    found = np.flatnonzero(late) if positions is None else positions[late]
+    return list(found.tolist())
