@@ -12,7 +12,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from platform_assets.contracts.landing import (
+    DATE,
     FILE_NAME,
+    FLOAT64,
     INT32,
     INT64,
     TEXT,
@@ -20,6 +22,7 @@ from platform_assets.contracts.landing import (
     LandingFile,
     parse_path,
     partition_folder,
+    without_superseded,
 )
 from resources.durable_files import sync
 
@@ -28,6 +31,8 @@ _ARROW_TYPES: dict[str, pa.DataType] = {
     TIMESTAMP: pa.timestamp("us", tz="UTC"),
     INT32: pa.int32(),
     INT64: pa.int64(),
+    DATE: pa.date32(),
+    FLOAT64: pa.float64(),
 }
 
 
@@ -47,8 +52,15 @@ class LandingZone:
         self.root = root
 
     def files(self, topic: str, log: str | None = None) -> list[LandingFile]:
-        """Every finished file of a topic, or of one incarnation of it, ordered by log, partition and offset."""
-        return sorted(self._scan(topic, log))
+        """The files of a topic, or of one incarnation of it, ordered by log, partition and offset.
+
+        Each landed offset is in one of them: a file that compaction has merged into a larger one is left out.
+        """
+        return without_superseded(self._scan(topic, log))
+
+    def finished_files(self, topic: str) -> list[LandingFile]:
+        """Those and the superseded ones, in the same order."""
+        return sorted(self._scan(topic, None))
 
     def logs(self, topic: str) -> list[str]:
         """The incarnations of a topic that have landed anything, in no particular order of time."""
@@ -72,13 +84,15 @@ class LandingZone:
         for leftover in folder.glob(".*.tmp"):
             leftover.unlink()
         position = 0
-        for first, last in sorted(self._spans(topic, log, partition)):
-            if first != position:
+        files = [LandingFile(topic, log, partition, *span) for span in self._spans(topic, log, partition)]
+        # Superseded files stay: a load may be reading them. Compaction removes them, under the lock of the loads.
+        for file in without_superseded(files):
+            if file.first != position:
                 raise LandingZoneDamaged(
-                    f"{folder}: offset {position} should come next, but the next file starts at {first}. "
+                    f"{folder}: offset {position} should come next, but the next file starts at {file.first}. "
                     "Restore the missing file, or move the later files away to have them landed again from the log."
                 )
-            position = last + 1
+            position = file.last + 1
         return position
 
     def write(self, table: pa.Table, file: LandingFile) -> Path:

@@ -5,9 +5,13 @@
 The names are the sink's commit log. A log is one incarnation of a topic: its id is minted by the broker when the
 topic is made (Kafka's topic id), and an offset means nothing without it. A file covers [first, last]; offsets that
 the log legitimately skips inside that range are covered too.
+
+Compaction writes one file over the range of several and deletes those later; meanwhile they are superseded, and nobody
+reads them.
 """
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
@@ -17,7 +21,7 @@ _PATH = re.compile(
 )
 
 # Logical column types; the sink maps them to Arrow, the warehouse to SQL.
-TEXT, TIMESTAMP, INT32, INT64 = "text", "timestamp", "int32", "int64"
+TEXT, TIMESTAMP, DATE, INT32, INT64, FLOAT64 = "text", "timestamp", "date", "int32", "int64", "float64"
 
 LOG_COLUMNS: dict[str, str] = {"log": TEXT, "kafka_partition": INT32, "kafka_offset": INT64}
 
@@ -45,6 +49,57 @@ REJECTION_COLUMNS: dict[str, str] = {
     "body": TEXT,
     "rejected_at": TIMESTAMP,
     "correlation_id": TEXT,
+    "source_topic": TEXT,
+    "source_log": TEXT,
+    "source_partition": INT32,
+    "source_offset": INT64,
+    **LOG_COLUMNS,
+}
+
+# One row per final window; a record of windows.v1 holds several. `aggregates` is a JSON object of name and value.
+WINDOW_COLUMNS: dict[str, str] = {
+    "result_id": TEXT,
+    "window_name": TEXT,
+    "version": INT32,
+    "key": TEXT,
+    "window_start": TIMESTAMP,
+    "window_end": TIMESTAMP,
+    "event_count": INT64,
+    "aggregates": TEXT,
+    "source_topic": TEXT,
+    "source_log": TEXT,
+    "source_partition": INT32,
+    "next_offset": INT64,
+    "watermark": TIMESTAMP,
+    "emitted_at": TIMESTAMP,
+    **LOG_COLUMNS,
+}
+
+# `windows` is a JSON array of the names of the definitions that the event is not counted in.
+LATE_COLUMNS: dict[str, str] = {
+    "late_id": TEXT,
+    "event_id": TEXT,
+    "event_name": TEXT,
+    "user_id": TEXT,
+    "occurred_at": TIMESTAMP,
+    "received_at": TIMESTAMP,
+    "watermark": TIMESTAMP,
+    "windows": TEXT,
+    "source_topic": TEXT,
+    "source_log": TEXT,
+    "source_partition": INT32,
+    "source_offset": INT64,
+    **LOG_COLUMNS,
+}
+
+PREDICTION_COLUMNS: dict[str, str] = {
+    "prediction_id": TEXT,
+    "model": TEXT,
+    "model_version": TEXT,
+    "entity_id": TEXT,
+    "probability": FLOAT64,
+    "features_as_of": DATE,
+    "predicted_at": TIMESTAMP,
     "source_topic": TEXT,
     "source_log": TEXT,
     "source_partition": INT32,
@@ -80,3 +135,18 @@ def parse_path(path: str) -> LandingFile | None:
     if found is None:
         return None
     return LandingFile(found["topic"], found["log"], int(found["partition"]), int(found["first"]), int(found["last"]))
+
+
+def without_superseded(files: Iterable[LandingFile]) -> list[LandingFile]:
+    """The files that count, in order: those that lie wholly in another one of their partition are left out."""
+    kept: list[LandingFile] = []
+    for file in sorted(files, key=lambda file: (file.topic, file.log, file.partition, file.first, -file.last)):
+        before = kept[-1] if kept else None
+        same = before is not None and (before.topic, before.log, before.partition) == (
+            file.topic,
+            file.log,
+            file.partition,
+        )
+        if before is None or not same or file.last > before.last:
+            kept.append(file)
+    return kept
