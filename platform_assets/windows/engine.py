@@ -1,7 +1,8 @@
 """All windows of one partition: deduplication, the watermark, and every definition's open windows.
 
     engine = PartitionWindows(definitions)
-    outcome = engine.process(columns)      # a micro-batch, of any length
+    engine.process(columns)                # a micro-batch, of any length
+    results = engine.collect()             # changes and final results since the last call
     saved = engine.snapshot()              # as of the last record processed
     PartitionWindows(definitions).restore(saved)
 
@@ -20,22 +21,28 @@ from platform_assets.windows.deduplication import SeenIds
 from platform_assets.windows.fixed import FixedWindows
 from platform_assets.windows.open_windows import Key, Rows, Windows
 from platform_assets.windows.sessions import SessionWindows
-from platform_assets.windows.watermark import BEFORE_ALL, Watermark
+from platform_assets.windows.watermark import Watermark
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """What one batch did, by the name of the definition.
+class Taken:
+    """What was not counted of a batch.
 
-    `changed` has every window that is open and changed, `closed` the final results. `late` holds positions within the
-    batch and the definitions that the event is late for; `late_watermarks_ms` the watermark that each of them met.
+    `late` holds positions within the batch and the definitions that the event is late for, `late_watermarks_ms` the
+    watermark that each of them met.
     """
 
-    changed: Mapping[str, Rows]
-    closed: Mapping[str, Rows]
     late: Mapping[int, tuple[str, ...]]
     late_watermarks_ms: Mapping[int, int]
     duplicates: int = 0
+
+
+@dataclass(frozen=True)
+class Results:
+    """By the name of the definition: the windows that are open and have changed, and the final results."""
+
+    changed: Mapping[str, Rows]
+    closed: Mapping[str, Rows]
 
 
 @dataclass(frozen=True)
@@ -58,7 +65,7 @@ class PartitionWindows:
         self.seen: SeenIds | None = SeenIds() if deduplicate else None
         self._windows: dict[str, Windows] = {definition.name: new_windows(definition) for definition in definitions}
 
-    def process(self, records: EventColumns) -> Outcome:
+    def process(self, records: EventColumns) -> Taken:
         """Take the next records of the partition."""
         before = self.watermark.advance(records.occurred_ms, records.received_ms)
         first: Mask | None = None
@@ -67,39 +74,44 @@ class PartitionWindows:
             if first.all():
                 first = None
         late: dict[int, list[str]] = {}
-        changed: dict[str, Rows] = {}
         for name, windows in self._windows.items():
             for index in _add(windows, records, before, first):
                 late.setdefault(index, []).append(name)
-            rows = windows.changed()
-            if rows.keys:
-                changed[name] = rows
-        return Outcome(
-            changed,
-            self.close(),
+        return Taken(
             {index: tuple(names) for index, names in late.items()},
             {index: int(before[index]) for index in late},
             0 if first is None else int(len(first) - np.count_nonzero(first)),
         )
 
-    def close(self) -> dict[str, Rows]:
-        """The windows that the watermark has passed; they are forgotten."""
-        if self.watermark.value_ms == BEFORE_ALL:
-            return {}
-        closed = {name: windows.close(self.watermark.value_ms) for name, windows in self._windows.items()}
-        return {name: rows for name, rows in closed.items() if rows.keys}
+    def collect(self) -> Results:
+        """What has changed and what has ended since the last call; ended windows are forgotten.
 
-    def idle_target_ms(self, silent_ms: int) -> int | None:
-        """How far the watermark may move on after `silent_ms` without a record; None where that closes nothing new.
-
-        While nothing comes, event time goes on at the pace of the clock, but never further than closes the windows
-        that are open: one replayed from the past and interrupted finds its later windows untouched.
+        To be called as often as readers want to know. Late events are told by the watermark, not by what is closed.
         """
-        ends = [end for windows in self._windows.values() if (end := windows.last_close_ms()) is not None]
-        if not ends or self.watermark.value_ms == BEFORE_ALL:
+        closed: dict[str, Rows] = {}
+        changed: dict[str, Rows] = {}
+        for name, windows in self._windows.items():
+            ended = windows.close(self.watermark.value_ms)
+            if ended.keys:
+                closed[name] = ended
+            rows = windows.changed()
+            if rows.keys:
+                changed[name] = rows
+        return Results(changed, closed)
+
+    def idle_target_ms(self, reached_ms: int) -> int | None:
+        """How far the watermark may go while nothing comes; `reached_ms` is where the clock would have taken it.
+
+        It moves only where that closes a window, and never further than closes the windows that are open: a stream
+        replayed from the past and interrupted finds its later windows untouched.
+
+        Returns:
+            The watermark to advance to, or None.
+        """
+        closes = [found for windows in self._windows.values() if (found := windows.closing_span_ms()) is not None]
+        if not closes or reached_ms < min(first for first, _ in closes):
             return None
-        target = min(max(ends), self.watermark.value_ms + silent_ms)
-        return target if target > self.watermark.value_ms else None
+        return min(reached_ms, max(last for _, last in closes))
 
     @property
     def open_count(self) -> int:

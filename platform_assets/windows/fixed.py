@@ -50,11 +50,11 @@ class FixedWindows:
         self._slots.free(slots)
         return rows
 
-    def last_close_ms(self) -> int | None:
-        """See `Windows.last_close_ms`."""
-        if not self._panes:
-            return None
-        return max(self._panes) + self.definition.size_ms + self.definition.lateness_ms
+    def closing_span_ms(self) -> tuple[int, int] | None:
+        """See `Windows.closing_span_ms`."""
+        span = self._slots.end_span_ms()
+        lateness = self.definition.lateness_ms
+        return None if span is None else (span[0] + lateness, span[1] + lateness)
 
     def snapshot(self) -> dict[str, Any]:
         """See `Windows.snapshot`."""

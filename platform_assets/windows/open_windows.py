@@ -58,8 +58,8 @@ class Windows(Protocol):
         """The windows whose end, plus the allowed lateness, the watermark has reached; they are forgotten."""
         ...
 
-    def last_close_ms(self) -> int | None:
-        """The watermark that would close every open window; None where none is open."""
+    def closing_span_ms(self) -> tuple[int, int] | None:
+        """The watermarks that would close the first and the last of the open windows; None where none is open."""
         ...
 
     def snapshot(self) -> dict[str, Any]:
@@ -124,6 +124,11 @@ class Slots:
         """Every open slot."""
         slots: Ints = np.flatnonzero(self._open)
         return slots
+
+    def end_span_ms(self) -> tuple[int, int] | None:
+        """The first and the last end of the open windows; None where none is open."""
+        ends = self.ends_ms[self._open]
+        return (int(ends.min()), int(ends.max())) if len(ends) else None
 
     def ending_by(self, limit_ms: int) -> Ints:
         """The open slots whose end is at or before a time, by start."""

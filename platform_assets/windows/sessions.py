@@ -85,10 +85,11 @@ class SessionWindows:
         self._slots.free(slots)
         return rows
 
-    def last_close_ms(self) -> int | None:
-        """See `Windows.last_close_ms`."""
-        slots = self._slots.open()
-        return int(self._slots.ends_ms[slots].max()) + self.definition.lateness_ms if len(slots) else None
+    def closing_span_ms(self) -> tuple[int, int] | None:
+        """See `Windows.closing_span_ms`."""
+        span = self._slots.end_span_ms()
+        lateness = self.definition.lateness_ms
+        return None if span is None else (span[0] + lateness, span[1] + lateness)
 
     def snapshot(self) -> dict[str, Any]:
         """See `Windows.snapshot`."""
