@@ -1,14 +1,18 @@
 """Starts the worker as a process and turns its end into an exit code."""
 
 import logging
+import os
 import socket
 import sys
+import threading
 import time
+from typing import Any
 
 from resources.event_log.topics import LogUnavailable, ensure_topics
 from resources.settings import Settings
 
 BROKER_PATIENCE_S = 30.0
+CRASH_PATIENCE_S = 5.0
 
 _log = logging.getLogger("streaming.worker")
 
@@ -33,7 +37,9 @@ def run(settings: Settings) -> None:
 
     folder = settings.root / "worker"
     folder.mkdir(parents=True, exist_ok=True)
-    worker = Worker(create_app(settings), quiet=True, override_logging=False, redirect_stdouts=False, workdir=folder)
+    app = create_app(settings)
+    threading.Thread(target=_end_after_crash, args=[app], name="end-after-crash", daemon=True).start()
+    worker = Worker(app, quiet=True, override_logging=False, redirect_stdouts=False, workdir=folder)
     worker.spinner = None
     worker.execute_from_commandline()
 
@@ -48,6 +54,19 @@ def configure_logging() -> None:
     logging.getLogger("streaming").setLevel(logging.INFO)
     # Faust logs the life of its own services under the module of their subclass.
     logging.getLogger("streaming.microbatch").setLevel(logging.WARNING)
+
+
+def _end_after_crash(app: Any) -> None:
+    """End the process where Faust's own stop after a crash does not.
+
+    A crash in the middle of a rebalance leaves it waiting for services that wait for it (seen on Kafka), while the
+    heartbeats go on and keep the partitions from the other workers. Files are whole at any moment, so nothing is lost.
+    """
+    while not app.crashed:
+        time.sleep(0.2)
+    time.sleep(CRASH_PATIENCE_S)
+    _log.critical("ended_after_crash patience_s=%.0f", CRASH_PATIENCE_S)
+    os._exit(1)
 
 
 def _check_port(port: int) -> None:

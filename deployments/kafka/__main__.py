@@ -18,7 +18,7 @@ process.roles=broker,controller
 node.id=1
 controller.quorum.bootstrap.servers=127.0.0.1:{controller_port}
 listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port}
-advertised.listeners=PLAINTEXT://127.0.0.1:{port}
+advertised.listeners=PLAINTEXT://127.0.0.1:{advertised_port}
 controller.listener.names=CONTROLLER
 listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
 log.dirs={folder}/log
@@ -26,6 +26,7 @@ offsets.topic.replication.factor=1
 transaction.state.log.replication.factor=1
 transaction.state.log.min.isr=1
 group.initial.rebalance.delay.ms=0
+group.min.session.timeout.ms=1000
 auto.create.topics.enable=false
 """
 
@@ -62,8 +63,10 @@ def fetch_jars(folder: Path) -> Path:
     return libs
 
 
-def broker_command(folder: Path, port: int, controller_port: int) -> list[str]:
+def broker_command(folder: Path, port: int, controller_port: int, *, advertised_port: int | None = None) -> list[str]:
     """Prepare a broker's folder and return the command line that runs it; its log survives in the folder.
+
+    Clients are sent to `advertised_port` where a proxy stands in front of the broker.
 
     Raises:
         KafkaUnavailable: as for `fetch_jars`, or the folder cannot be formatted.
@@ -75,7 +78,12 @@ def broker_command(folder: Path, port: int, controller_port: int) -> list[str]:
     folder.mkdir(parents=True, exist_ok=True)
     properties = folder / "server.properties"
     properties.write_text(
-        _PROPERTIES.format(port=port, controller_port=controller_port, folder=folder.resolve().as_posix())
+        _PROPERTIES.format(
+            port=port,
+            advertised_port=advertised_port or port,
+            controller_port=controller_port,
+            folder=folder.resolve().as_posix(),
+        )
     )
     if not (folder / "log" / "meta.properties").exists():
         formatted = subprocess.run(
