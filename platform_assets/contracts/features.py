@@ -7,6 +7,8 @@ The pandera schema of the table, the order of a model's inputs and the columns o
 from dataclasses import dataclass
 from typing import Literal
 
+from platform_assets.contracts.windows import WINDOWS
+
 LOOKBACK_DAYS = 84
 """How far back features look, and who is asked about: entities with an order in these days before the cut-off."""
 
@@ -46,6 +48,39 @@ class FeatureSet:
     def feature_names(self) -> tuple[str, ...]:
         """The names in the order of the input vector."""
         return tuple(column.name for column in self.columns)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LiveSource:
+    """Where a live feature is read from: `count`, or the name of an aggregate, of an entity's newest window."""
+
+    window: str
+    value: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class LiveFeatureSet(FeatureSet):
+    """Features that the stream keeps: each is a value of the newest window of a definition, in the columns' order.
+
+    They are as of the last thing known of the entity, in event time. A window that has ended by then is over, and its
+    features are 0: what a session held is no feature of the minutes after it.
+    """
+
+    sources: tuple[LiveSource, ...]
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if len(self.sources) != len(self.columns):
+            raise ValueError(f"Feature set {self.name}: give each of its {len(self.columns)} features a source.")
+        known = {(window.name, value) for window in WINDOWS for value in ("count", *window.aggregate_names)}
+        for source in self.sources:
+            if (source.window, source.value) not in known:
+                raise ValueError(f"Feature set {self.name}: no window {source.window} has a value {source.value}.")
+
+    @property
+    def windows(self) -> tuple[str, ...]:
+        """The names of the windows that it reads, each once."""
+        return tuple(dict.fromkeys(source.window for source in self.sources))
 
 
 def _count(name: str, description: str, maximum: float | None = None, minimum: float = 0) -> FeatureColumn:
@@ -116,3 +151,29 @@ CUSTOMER_ACTIVITY = FeatureSet(
         _share("weekend_share_84d", "Share of orders on a Saturday or Sunday."),
     ),
 )
+
+CUSTOMER_LIVE = LiveFeatureSet(
+    name="customer_live",
+    version=1,
+    entity="household",
+    description="What a household does now, kept by the stream from its windows; one row per household with an event.",
+    columns=(
+        _count("events_1m", "Events of any kind in the newest minute."),
+        _amount("sales_1m", "Spend in the newest minute."),
+        _count("session_lines", "Purchase lines of the current shopping session."),
+        _amount("session_sales", "Spend in the current shopping session."),
+        _amount("session_units", "Units in the current shopping session."),
+    ),
+    sources=(
+        LiveSource(window="user_activity_1m", value="count"),
+        LiveSource(window="user_activity_1m", value="sales"),
+        LiveSource(window="user_session_30m", value="count"),
+        LiveSource(window="user_session_30m", value="sales"),
+        LiveSource(window="user_session_30m", value="units"),
+    ),
+)
+
+FEATURE_SETS: dict[tuple[str, int], FeatureSet] = {
+    (feature_set.name, feature_set.version): feature_set for feature_set in (CUSTOMER_ACTIVITY, CUSTOMER_LIVE)
+}
+"""Every feature set of this release, by name and version."""

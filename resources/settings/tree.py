@@ -76,6 +76,8 @@ class StreamingSettings(_Section):
     max_file_age_s: float = Field(2.0, gt=0, description="The longest a record waits before its file is closed.")
     max_buffer_mb: int = Field(64, ge=1)
     session_timeout_s: float = Field(6.0, gt=0, description="How soon a killed worker's partitions are free again.")
+    scorer_web_port: Port = Field(6067, description="The scorer's web view.")
+    score_interval_s: float = Field(1.0, ge=0, description="An entity is scored in the stream at most this often.")
 
 
 class WarehouseSettings(_Section):
@@ -151,8 +153,18 @@ class Settings(BaseSettings):
 
     @property
     def online_store_path(self) -> Path:
-        """The local online store."""
+        """The local online store's batch features."""
         return self.root / "serving" / "online.sqlite"
+
+    @property
+    def live_store_path(self) -> Path:
+        """The local online store's live features."""
+        return self.root / "serving" / "live.sqlite"
+
+    @property
+    def prediction_store_path(self) -> Path:
+        """The local online store's in-stream predictions."""
+        return self.root / "serving" / "predictions.sqlite"
 
     @property
     def registry_uri(self) -> str:

@@ -65,6 +65,15 @@ def test_put_replaces_the_version_and_leaves_the_other_one(store: SqliteOnlineSt
     assert other.values["a"] == 9.0
 
 
+def test_store_reads_several_entities_at_once(store: SqliteOnlineStore) -> None:
+    """Unknown entities are left out, whatever they are called."""
+    assert store.get_many(SET, ["1"]) == {}
+    store.put_features(SET, DAY, [("1", {"a": 1, "b": None}), ("it's", {"a": 2, "b": 2})])
+    wanted = ["1", "it's", '"', "unknown"]
+    assert store.get_many(SET, wanted) == {entity: store.get_features(SET, entity) for entity in ("1", "it's")}
+    assert store.get_many(SET, []) == {}
+
+
 @pytest.mark.parametrize(
     ("rows", "message"),
     [

@@ -1,21 +1,18 @@
-"""The online store: the newest features of each entity, read in well under a millisecond.
+"""Batch features: the newest of each entity, replaced as a whole by a run.
 
-SQLite in WAL mode: a run replaces all rows of a feature set's version in one transaction while readers go on with the
-rows from before it. Nothing beyond the standard library and msgspec, since the request process imports this.
+A run replaces all rows of a feature set's version in one transaction while readers go on with those from before it.
 """
 
-import contextlib
 import datetime as dt
 import math
-import sqlite3
-import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import msgspec
 
 from platform_assets.contracts.features import FeatureSet
+from resources.online_store.database import Database
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS feature_sets (
@@ -40,11 +37,12 @@ SELECT sets.as_of, features.feature_values
 FROM features JOIN feature_sets AS sets USING (name, version)
 WHERE features.name = ? AND features.version = ? AND features.entity_id = ?
 """
+_SELECT_MANY = """
+SELECT features.entity_id, sets.as_of, features.feature_values
+FROM features JOIN feature_sets AS sets USING (name, version)
+WHERE features.name = ? AND features.version = ? AND features.entity_id IN (SELECT value FROM json_each(?))
+"""
 _DESCRIBE = "SELECT as_of, written_at, entity_count FROM feature_sets WHERE name = ? AND version = ?"
-
-
-class OnlineStoreError(RuntimeError):
-    """The store cannot be read or written; the message names the file and the cause."""
 
 
 class FeatureVector(msgspec.Struct, frozen=True, kw_only=True):
@@ -74,6 +72,9 @@ class OnlineStore(Protocol):
     def get_features(self, feature_set: FeatureSet, entity_id: str) -> FeatureVector | None:
         """The features of one entity, or None where there are none."""
 
+    def get_many(self, feature_set: FeatureSet, entity_ids: Sequence[str]) -> dict[str, FeatureVector]:
+        """The features of several entities by id, all of one state; entities without features are left out."""
+
     def describe(self, feature_set: FeatureSet) -> StoredFeatures | None:
         """Age and size of what is stored, or None where nothing was stored yet."""
 
@@ -86,10 +87,7 @@ class SqliteOnlineStore:
     """The online store of one machine. Safe to share between threads; readers and one writer may be processes."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path
-        self._lock = threading.Lock()
-        self._reader: sqlite3.Connection | None = None
-        self._reader_file: tuple[int, int] | None = None
+        self._database = Database(path, _SCHEMA, synchronous="FULL")
 
     def put_features(
         self, feature_set: FeatureSet, as_of: dt.date, rows: Iterable[tuple[str, Mapping[str, float | None]]]
@@ -110,22 +108,13 @@ class SqliteOnlineStore:
             )
         key = (feature_set.name, feature_set.version)
         written_at = dt.datetime.now(dt.UTC).isoformat()
-        try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            with contextlib.closing(sqlite3.connect(self._path, timeout=30, isolation_level=None)) as writer:
-                writer.execute("PRAGMA journal_mode = WAL")
-                writer.execute("PRAGMA synchronous = FULL")
-                writer.executescript(_SCHEMA)
-                writer.execute("BEGIN IMMEDIATE")
-                with writer:  # commits, or rolls back on an exception
-                    writer.execute("DELETE FROM features WHERE name = ? AND version = ?", key)
-                    writer.executemany("INSERT INTO features VALUES (?, ?, ?, ?)", encoded)
-                    writer.execute(
-                        "INSERT OR REPLACE INTO feature_sets VALUES (?, ?, ?, ?, ?)",
-                        (*key, as_of.isoformat(), written_at, len(encoded)),
-                    )
-        except (OSError, sqlite3.Error) as error:
-            raise OnlineStoreError(f"The online store {self._path} was not written: {error}") from error
+        with self._database.write() as writer:
+            writer.execute("DELETE FROM features WHERE name = ? AND version = ?", key)
+            writer.executemany("INSERT INTO features VALUES (?, ?, ?, ?)", encoded)
+            writer.execute(
+                "INSERT OR REPLACE INTO feature_sets VALUES (?, ?, ?, ?, ?)",
+                (*key, as_of.isoformat(), written_at, len(encoded)),
+            )
         return len(encoded)
 
     def get_features(self, feature_set: FeatureSet, entity_id: str) -> FeatureVector | None:
@@ -134,12 +123,29 @@ class SqliteOnlineStore:
         Raises:
             OnlineStoreError: the file is there and cannot be read.
         """
-        row = self._fetch(_SELECT, (feature_set.name, feature_set.version, entity_id))
-        if row is None:
+        rows = self._database.read(_SELECT, (feature_set.name, feature_set.version, entity_id))
+        if not rows:
             return None
+        ((as_of, values),) = rows
         return FeatureVector(
-            entity_id=entity_id, as_of=dt.date.fromisoformat(row[0]), values=_values_decoder.decode(row[1])
+            entity_id=entity_id, as_of=dt.date.fromisoformat(as_of), values=_values_decoder.decode(values)
         )
+
+    def get_many(self, feature_set: FeatureSet, entity_ids: Sequence[str]) -> dict[str, FeatureVector]:
+        """The features of several entities in one look; unknown entities are left out.
+
+        Raises:
+            OnlineStoreError: the file is there and cannot be read.
+        """
+        wanted = _encoder.encode(entity_ids).decode()
+        return {
+            entity_id: FeatureVector(
+                entity_id=entity_id, as_of=dt.date.fromisoformat(as_of), values=_values_decoder.decode(values)
+            )
+            for entity_id, as_of, values in self._database.read(
+                _SELECT_MANY, (feature_set.name, feature_set.version, wanted)
+            )
+        }
 
     def describe(self, feature_set: FeatureSet) -> StoredFeatures | None:
         """Age and size of what is stored; None while nothing has been stored.
@@ -147,52 +153,19 @@ class SqliteOnlineStore:
         Raises:
             OnlineStoreError: the file is there and cannot be read.
         """
-        row = self._fetch(_DESCRIBE, (feature_set.name, feature_set.version))
-        if row is None:
+        rows = self._database.read(_DESCRIBE, (feature_set.name, feature_set.version))
+        if not rows:
             return None
+        ((as_of, written_at, entity_count),) = rows
         return StoredFeatures(
-            as_of=dt.date.fromisoformat(row[0]), written_at=dt.datetime.fromisoformat(row[1]), entity_count=row[2]
+            as_of=dt.date.fromisoformat(as_of),
+            written_at=dt.datetime.fromisoformat(written_at),
+            entity_count=entity_count,
         )
 
     def close(self) -> None:
-        """Close the reader; the next read opens it again."""
-        with self._lock:
-            self._close_reader()
-
-    def _fetch(self, query: str, parameters: tuple[str | int, ...]) -> tuple[Any, ...] | None:
-        # One connection under a lock: a read holds it for some 20 µs, less than a connection per thread would cost.
-        with self._lock:
-            try:
-                reader = self._open_reader()
-                if reader is None:
-                    return None
-                row: tuple[Any, ...] | None = reader.execute(query, parameters).fetchone()
-            except (OSError, sqlite3.Error) as error:
-                self._close_reader()
-                if "no such table" in str(error):  # a writer has made the file and not yet its tables
-                    return None
-                raise OnlineStoreError(f"The online store {self._path} cannot be read: {error}") from error
-            return row
-
-    def _open_reader(self) -> sqlite3.Connection | None:
-        try:
-            status = self._path.stat()
-        except FileNotFoundError:
-            self._close_reader()
-            return None
-        # A reset puts another file in the place of the one that is open.
-        if self._reader is None or self._reader_file != (status.st_dev, status.st_ino):
-            self._close_reader()
-            self._reader = sqlite3.connect(
-                f"{self._path.resolve().as_uri()}?mode=ro", uri=True, timeout=5, check_same_thread=False
-            )
-            self._reader_file = (status.st_dev, status.st_ino)
-        return self._reader
-
-    def _close_reader(self) -> None:
-        if self._reader is not None:
-            self._reader.close()
-            self._reader = None
+        """Close the file; the next use opens it again."""
+        self._database.close()
 
 
 def _encode(feature_set: FeatureSet, entity_id: str, values: Mapping[str, float | None]) -> str:
