@@ -1,16 +1,24 @@
-"""Lands events, rejections and real purchases as the stream worker would have landed them."""
+"""Lands events, rejections, windows and real purchases as the stream worker would have landed them."""
 
 import datetime as dt
 import importlib.metadata
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import pyarrow as pa
 
-from platform_assets.contracts.landing import EVENT_COLUMNS, REJECTION_COLUMNS, LandingFile
-from platform_assets.contracts.topics import EVENTS, REJECTED
+from platform_assets.contracts.landing import (
+    EVENT_COLUMNS,
+    LATE_COLUMNS,
+    PREDICTION_COLUMNS,
+    REJECTION_COLUMNS,
+    WINDOW_COLUMNS,
+    LandingFile,
+)
+from platform_assets.contracts.topics import EVENTS, LATE, PREDICTIONS, REJECTED, WINDOWS
+from platform_assets.contracts.windows import window_result_id
 from resources.landing_zone import LandingZone, arrow_schema
 
 LOG = "kQy0eZ7VTf-0a1bcdefghi"
@@ -88,19 +96,127 @@ def rejection(offset: int, *, rejection_id: str | None = None, **fields: Any) ->
     }
 
 
-def land_events(landing: LandingZone, rows: Sequence[dict[str, Any]], *, covers: tuple[int, int] | None = None) -> Path:
+def window_result(
+    offset: int,
+    window: str,
+    key: str | None,
+    start: dt.datetime,
+    size: dt.timedelta,
+    *,
+    aggregates: str = "{}",
+    **fields: Any,
+) -> dict[str, Any]:
+    """One final window as a row; of partition 0 of the events, up to its offset 1,000, unless told otherwise."""
+    row = {
+        **dict.fromkeys(WINDOW_COLUMNS),
+        "window_name": window,
+        "version": 1,
+        "key": key,
+        "window_start": start,
+        "window_end": start + size,
+        "event_count": 1,
+        "aggregates": aggregates,
+        "source_topic": EVENTS.name,
+        "source_log": LOG,
+        "source_partition": 0,
+        "next_offset": 1000,
+        "watermark": start + size,
+        "emitted_at": RECEIVED_AT,
+        "log": LOG,
+        "kafka_partition": 0,
+        "kafka_offset": offset,
+        **fields,
+    }
+    source = f"{row['source_log']}/{row['source_partition']}"
+    start_ms = int(row["window_start"].timestamp() * 1000)
+    return {**row, "result_id": window_result_id(window, row["version"], source, row["key"], start_ms)}
+
+
+def late_event(offset: int, *, source_offset: int, source_partition: int = 0, **fields: Any) -> dict[str, Any]:
+    """One landed late event as a row."""
+    row = {
+        **dict.fromkeys(LATE_COLUMNS),
+        "event_id": f"event-{LOG}-{source_partition}-{source_offset}",
+        "event_name": "seen",
+        "occurred_at": RECEIVED_AT,
+        "received_at": RECEIVED_AT,
+        "watermark": RECEIVED_AT,
+        "windows": "[]",
+        "source_topic": EVENTS.name,
+        "source_log": LOG,
+        "source_partition": source_partition,
+        "source_offset": source_offset,
+        "log": LOG,
+        "kafka_partition": 0,
+        "kafka_offset": offset,
+        **fields,
+    }
+    place = f"{row['source_topic']}/{row['source_log']}/{source_partition}/{source_offset}"
+    return {**row, "late_id": place}
+
+
+def stream_prediction(offset: int, *, prediction_id: str | None = None, **fields: Any) -> dict[str, Any]:
+    """One landed prediction as a row."""
+    return {
+        **dict.fromkeys(PREDICTION_COLUMNS),
+        "prediction_id": prediction_id or f"churn/1/{LOG}/0/{offset}/1228",
+        "model": "churn",
+        "model_version": "1",
+        "entity_id": "1228",
+        "probability": 0.25,
+        "features_as_of": dt.date(2026, 1, 5),
+        "predicted_at": RECEIVED_AT,
+        "source_topic": WINDOWS.name,
+        "source_log": LOG,
+        "source_partition": 0,
+        "source_offset": offset,
+        "log": LOG,
+        "kafka_partition": 0,
+        "kafka_offset": offset,
+        **fields,
+    }
+
+
+def land_rows(
+    landing: LandingZone,
+    topic: str,
+    columns: Mapping[str, str],
+    rows: Sequence[dict[str, Any]],
+    *,
+    covers: tuple[int, int] | None = None,
+) -> Path:
     """Land rows of one partition as one file, which covers just them unless told otherwise."""
     offsets = [row["kafka_offset"] for row in rows]
     first, last = covers or (min(offsets), max(offsets))
-    file = LandingFile(EVENTS.name, rows[0]["log"], rows[0]["kafka_partition"], first, last)
-    return landing.write(pa.Table.from_pylist(list(rows), schema=arrow_schema(EVENT_COLUMNS)), file)
+    file = LandingFile(topic, rows[0]["log"], rows[0]["kafka_partition"], first, last)
+    return landing.write(pa.Table.from_pylist(list(rows), schema=arrow_schema(columns)), file)
+
+
+def land_events(landing: LandingZone, rows: Sequence[dict[str, Any]], *, covers: tuple[int, int] | None = None) -> Path:
+    """Land events of one partition as one file."""
+    return land_rows(landing, EVENTS.name, EVENT_COLUMNS, rows, covers=covers)
 
 
 def land_rejections(landing: LandingZone, rows: Sequence[dict[str, Any]]) -> Path:
     """Land rejections as one file."""
-    offsets = [row["kafka_offset"] for row in rows]
-    file = LandingFile(REJECTED.name, rows[0]["log"], 0, min(offsets), max(offsets))
-    return landing.write(pa.Table.from_pylist(list(rows), schema=arrow_schema(REJECTION_COLUMNS)), file)
+    return land_rows(landing, REJECTED.name, REJECTION_COLUMNS, rows)
+
+
+def land_windows(
+    landing: LandingZone, rows: Sequence[dict[str, Any]], *, covers: tuple[int, int] | None = None
+) -> Path:
+    """Land final windows as one file."""
+    return land_rows(landing, WINDOWS.name, WINDOW_COLUMNS, rows, covers=covers)
+
+
+def land_late_events(landing: LandingZone, rows: Sequence[dict[str, Any]]) -> Path:
+    """Land late events as one file."""
+    return land_rows(landing, LATE.name, LATE_COLUMNS, rows)
+
+
+def land_predictions(landing: LandingZone, rows: Sequence[dict[str, Any]]) -> Path:
+    """Land predictions as one file."""
+    return land_rows(landing, PREDICTIONS.name, PREDICTION_COLUMNS, rows)
 
 
 def land_purchases(landing: LandingZone, households: int) -> int:

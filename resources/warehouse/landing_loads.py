@@ -1,7 +1,9 @@
 """Loads landed records into the warehouse: each offset once, each id once, and the ranges beside the rows.
 
 `raw.loads` holds one row per range that was loaded, written in the transaction that wrote its rows. A range is known
-by its offsets, not by its file, so files that were compacted into others are not loaded again.
+by its offsets, not by its file, so files that were compacted into others are not loaded again. Several rows may stand
+at one offset, as the windows of one record do. `raw.load_times` says when each topic's files were last listed for a
+load: what had landed by then is in the warehouse.
 """
 
 from collections import defaultdict
@@ -11,19 +13,31 @@ from dataclasses import dataclass
 import duckdb
 
 from platform_assets.contracts.landing import (
+    DATE,
     EVENT_COLUMNS,
+    FLOAT64,
     INT32,
     INT64,
+    LATE_COLUMNS,
+    PREDICTION_COLUMNS,
     REJECTION_COLUMNS,
     TEXT,
     TIMESTAMP,
+    WINDOW_COLUMNS,
     LandingFile,
 )
-from platform_assets.contracts.topics import EVENTS, REJECTED
+from platform_assets.contracts.topics import EVENTS, LATE, PREDICTIONS, REJECTED, WINDOWS
 from resources.landing_zone import LandingZone
 from resources.warehouse.spans import Span, subtract
 
-_SQL_TYPES = {TEXT: "VARCHAR", TIMESTAMP: "TIMESTAMPTZ", INT32: "INTEGER", INT64: "BIGINT"}
+SQL_TYPES = {
+    TEXT: "VARCHAR",
+    TIMESTAMP: "TIMESTAMPTZ",
+    DATE: "DATE",
+    INT32: "INTEGER",
+    INT64: "BIGINT",
+    FLOAT64: "DOUBLE",
+}
 
 _CREATE_LOADS = """
 CREATE SCHEMA IF NOT EXISTS raw;
@@ -38,24 +52,50 @@ CREATE TABLE IF NOT EXISTS raw.loads (
     duplicate_count BIGINT NOT NULL,
     loaded_at TIMESTAMPTZ NOT NULL
 );
+CREATE TABLE IF NOT EXISTS raw.load_times (topic VARCHAR PRIMARY KEY, listed_at TIMESTAMPTZ NOT NULL);
 """
 
 
 @dataclass(frozen=True)
 class LandedTable:
-    """A raw table of landed records. Of rows with one `key`, the first by `first_by` is kept."""
+    """A raw table of landed records.
+
+    Of rows with one `key`, the first by `first_by` is kept, but a row that an earlier load took stays. The others go to
+    the table `repeats` where there is one; else they are only counted.
+    """
 
     topic: str
     table: str
     columns: Mapping[str, str]
     key: str
     first_by: str
+    repeats: str | None = None
 
 
-RAW_EVENTS = LandedTable(EVENTS.name, "raw.events", EVENT_COLUMNS, key="event_id", first_by="received_at")
+RAW_EVENTS = LandedTable(
+    EVENTS.name, "raw.events", EVENT_COLUMNS, key="event_id", first_by="received_at", repeats="raw.repeated_events"
+)
 RAW_REJECTED_EVENTS = LandedTable(
     REJECTED.name, "raw.rejected_events", REJECTION_COLUMNS, key="rejection_id", first_by="rejected_at"
 )
+RAW_WINDOW_RESULTS = LandedTable(
+    WINDOWS.name,
+    "raw.window_results",
+    WINDOW_COLUMNS,
+    key="result_id",
+    first_by="emitted_at",
+    repeats="raw.repeated_window_results",
+)
+RAW_LATE_EVENTS = LandedTable(LATE.name, "raw.late_events", LATE_COLUMNS, key="late_id", first_by="received_at")
+RAW_PREDICTIONS = LandedTable(
+    PREDICTIONS.name,
+    "raw.predictions",
+    PREDICTION_COLUMNS,
+    key="prediction_id",
+    first_by="predicted_at",
+    repeats="raw.repeated_predictions",
+)
+LANDED_TABLES = (RAW_EVENTS, RAW_REJECTED_EVENTS, RAW_WINDOW_RESULTS, RAW_LATE_EVENTS, RAW_PREDICTIONS)
 
 
 @dataclass(frozen=True)
@@ -89,13 +129,17 @@ def load_landed(connection: duckdb.DuckDBPyConnection, landing: LandingZone, tar
         duckdb.Error: a file is damaged or lacks a column; nothing is loaded.
     """
     create_landed_table(connection, target)
+    # now() is when this transaction began: before the files are listed.
+    connection.execute("INSERT OR REPLACE INTO raw.load_times VALUES ($topic, now())", {"topic": target.topic})
     pieces = _missing_pieces(landing.files(target.topic), _loaded_spans(connection, target.topic))
     row_count = new_row_count = byte_count = 0
     if pieces:
         paths = [str(landing.root / piece.file.path) for piece in pieces]
         byte_count = sum((landing.root / path).stat().st_size for path in {piece.file.path for piece in pieces})
         _stage_keys(connection, target, pieces, paths)
-        new_row_count = _insert_rows(connection, target, paths)
+        new_row_count = _insert_rows(connection, target, target.table, new=True)
+        if target.repeats is not None:
+            _insert_rows(connection, target, target.repeats, new=False)
         row_count = _record_ranges(connection, target.topic)
         connection.execute("DROP TABLE landed_keys; DROP TABLE landed_pieces")
     held = connection.execute(f"SELECT count(*) FROM {target.table}").fetchone()  # noqa: S608 - our own constant
@@ -111,8 +155,9 @@ def load_landed(connection: duckdb.DuckDBPyConnection, landing: LandingZone, tar
 def create_landed_table(connection: duckdb.DuckDBPyConnection, target: LandedTable) -> None:
     """Make the table and `raw.loads` where they are missing."""
     connection.execute(_CREATE_LOADS)
-    columns = ", ".join(f"{name} {_SQL_TYPES[kind]}" for name, kind in target.columns.items())
-    connection.execute(f"CREATE TABLE IF NOT EXISTS {target.table} ({columns})")
+    columns = ", ".join(f"{name} {SQL_TYPES[kind]}" for name, kind in target.columns.items())
+    for table in filter(None, (target.table, target.repeats)):
+        connection.execute(f"CREATE TABLE IF NOT EXISTS {table} ({columns})")
 
 
 def _loaded_spans(connection: duckdb.DuckDBPyConnection, topic: str) -> dict[tuple[str, int], list[Span]]:
@@ -158,13 +203,14 @@ def _stage_keys(
         f"""
         CREATE TEMP TABLE landed_keys AS
         SELECT
-            landed.filename AS path, landed.kafka_offset, landed.{target.key} AS key,
+            landed.filename AS path, landed.file_row_number AS row, landed.kafka_offset, landed.{target.key} AS key,
             row_number() OVER (
                 PARTITION BY landed.{target.key}
-                ORDER BY landed.{target.first_by}, pieces.log, pieces.kafka_partition, landed.kafka_offset
+                ORDER BY landed.{target.first_by}, pieces.log, pieces.kafka_partition, landed.kafka_offset,
+                    landed.file_row_number
             ) = 1
             AND NOT EXISTS (FROM {target.table} AS held WHERE held.{target.key} = landed.{target.key}) AS is_new
-        FROM read_parquet($paths, filename = true, hive_partitioning = false) AS landed
+        FROM read_parquet($paths, filename = true, file_row_number = true, hive_partitioning = false) AS landed
         INNER JOIN landed_pieces AS pieces
             ON landed.filename = pieces.path
             AND landed.kafka_offset BETWEEN pieces.first_offset AND pieces.last_offset
@@ -173,19 +219,26 @@ def _stage_keys(
     )
 
 
-def _insert_rows(connection: duckdb.DuckDBPyConnection, target: LandedTable, paths: Sequence[str]) -> int:
+def _insert_rows(connection: duckdb.DuckDBPyConnection, target: LandedTable, table: str, *, new: bool) -> int:
+    """Copy the staged rows that are new, or those that are not; returns how many."""
     columns = ", ".join(target.columns)
+    holding = connection.execute(
+        "SELECT list(DISTINCT path ORDER BY path) FROM landed_keys WHERE is_new = $new", {"new": new}
+    ).fetchone()
+    paths = holding[0] if holding else None
+    if not paths:
+        return 0
     inserted = connection.execute(
         f"""
-        INSERT INTO {target.table} ({columns})
+        INSERT INTO {table} ({columns})
         SELECT {columns}
-        FROM read_parquet($paths, filename = true, hive_partitioning = false) AS landed
+        FROM read_parquet($paths, filename = true, file_row_number = true, hive_partitioning = false) AS landed
         WHERE EXISTS (
             FROM landed_keys AS keys
-            WHERE keys.is_new AND keys.path = landed.filename AND keys.kafka_offset = landed.kafka_offset
+            WHERE keys.is_new = $new AND keys.path = landed.filename AND keys.row = landed.file_row_number
         )
         """,  # noqa: S608 - names are our own constants
-        {"paths": sorted(set(paths))},
+        {"paths": paths, "new": new},
     ).fetchone()
     return int(inserted[0]) if inserted else 0
 

@@ -1,5 +1,6 @@
 """Each offset is loaded once, each id is kept once, and the ranges are recorded with the rows."""
 
+import datetime as dt
 import signal
 import subprocess
 import sys
@@ -9,10 +10,17 @@ from typing import Any
 import duckdb
 import pytest
 
-from platform_assets.contracts.landing import EVENT_COLUMNS, REJECTION_COLUMNS
 from resources.landing_zone import LandingZone
 from resources.warehouse import Warehouse
-from resources.warehouse.landing_loads import RAW_EVENTS, RAW_REJECTED_EVENTS, LoadResult, load_landed
+from resources.warehouse.landing_loads import (
+    LANDED_TABLES,
+    RAW_EVENTS,
+    RAW_WINDOW_RESULTS,
+    LandedTable,
+    LoadResult,
+    load_landed,
+)
+from tests.landed_records import RECEIVED_AT, land_windows, window_result
 
 KILLED = """
 import os, signal, sys
@@ -26,9 +34,9 @@ with Warehouse(Path(sys.argv[1])).write("load") as connection:
 """
 
 
-def load(warehouse: Warehouse, landing: LandingZone) -> LoadResult:
+def load(warehouse: Warehouse, landing: LandingZone, table: LandedTable = RAW_EVENTS) -> LoadResult:
     with warehouse.write("load") as connection:
-        return load_landed(connection, landing, RAW_EVENTS)
+        return load_landed(connection, landing, table)
 
 
 def ask(warehouse: Warehouse, query: str) -> list[tuple[Any, ...]]:
@@ -52,10 +60,11 @@ def test_empty_landing_zone_makes_empty_tables_with_the_columns_of_the_contract(
     warehouse: Warehouse, landing: LandingZone
 ) -> None:
     with warehouse.write("load") as connection:
-        assert load_landed(connection, landing, RAW_EVENTS).row_count == 0
-        load_landed(connection, landing, RAW_REJECTED_EVENTS)
-        for table, columns in (("raw.events", EVENT_COLUMNS), ("raw.rejected_events", REJECTION_COLUMNS)):
-            assert connection.table(table).columns == list(columns)
+        for target in LANDED_TABLES:
+            assert load_landed(connection, landing, target).row_count == 0
+            assert connection.table(target.table).columns == list(target.columns)
+            if target.repeats is not None:
+                assert connection.table(target.repeats).columns == list(target.columns)
 
 
 def test_same_files_are_loaded_once(warehouse: Warehouse, landing: LandingZone, land: Any) -> None:
@@ -109,6 +118,8 @@ def test_repeated_ids_are_kept_once_the_first_received_and_counted(
     assert (second.row_count, second.new_row_count, second.table_row_count) == (2, 1, 3)
     kept = ask(warehouse, "SELECT event_id, kafka_partition, kafka_offset FROM raw.events ORDER BY event_id")
     assert kept == [("a", 0, 0), ("b", 1, 0), ("c", 0, 4)]
+    repeated = ask(warehouse, "SELECT event_id, kafka_partition, kafka_offset FROM raw.repeated_events ORDER BY ALL")
+    assert repeated == [("a", 0, 2), ("a", 0, 3), ("b", 0, 1)]
     assert recorded(warehouse) == [
         ("log-1", 0, 0, 2, 3, 1, 2),
         ("log-1", 0, 3, 4, 2, 1, 1),
@@ -129,6 +140,42 @@ def test_range_without_a_record_is_recorded_as_covered(warehouse: Warehouse, lan
     assert load(warehouse, landing).row_count == 1
     assert recorded(warehouse) == [("log-1", 0, 0, 2, 1, 1, 0)]
     assert load(warehouse, landing).file_count == 0
+
+
+def test_rows_of_one_offset_are_told_apart_by_their_row(warehouse: Warehouse, landing: LandingZone) -> None:
+    """A record of windows holds several results; a result that comes twice, even in one record, is kept once."""
+    minute = dt.timedelta(minutes=1)
+    first, second = (window_result(0, "w", key, RECEIVED_AT, minute) for key in ("a", "b"))
+    land_windows(landing, [first, second, first], covers=(0, 1))
+    loaded = load(warehouse, landing, RAW_WINDOW_RESULTS)
+    assert (loaded.row_count, loaded.new_row_count, loaded.table_row_count) == (3, 2, 2)
+    again = {**second, "kafka_offset": 2, "emitted_at": RECEIVED_AT + minute}
+    land_windows(landing, [again, window_result(2, "w", "c", RECEIVED_AT, minute)])
+    loaded = load(warehouse, landing, RAW_WINDOW_RESULTS)
+    assert (loaded.row_count, loaded.new_row_count, loaded.table_row_count) == (2, 1, 3)
+    assert recorded(warehouse) == [(first["log"], 0, 0, 1, 3, 2, 1), (first["log"], 0, 2, 2, 2, 1, 1)]
+    assert ask(warehouse, "SELECT key, kafka_offset FROM raw.window_results ORDER BY ALL") == [
+        ("a", 0),
+        ("b", 0),
+        ("c", 2),
+    ]
+    assert ask(warehouse, "SELECT key, kafka_offset FROM raw.repeated_window_results ORDER BY ALL") == [
+        ("a", 0),
+        ("b", 2),
+    ]
+
+
+def test_every_load_says_when_it_listed_the_files(warehouse: Warehouse, landing: LandingZone, land: Any) -> None:
+    """Also where nothing was new: what landed before then is in the warehouse."""
+    land(["a"])
+    times = []
+    for _ in range(2):
+        before = dt.datetime.now(dt.UTC)
+        load(warehouse, landing)
+        ((listed,),) = ask(warehouse, "SELECT listed_at FROM raw.load_times WHERE topic = 'events.v1'")
+        assert before <= listed <= dt.datetime.now(dt.UTC)
+        times.append(listed)
+    assert times[0] < times[1]
 
 
 def test_load_killed_before_its_commit_leaves_nothing_and_the_next_one_takes_all(
