@@ -4,7 +4,7 @@ Values are added in the order of the log, so a sum is the same to the last bit h
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -22,10 +22,13 @@ class _NumericField:
     """What is kept of one field's numbers: how many, and those of sum, min and max that some aggregate needs."""
 
     functions: frozenset[AggregateFunction]
-    counts: Ints = field(default_factory=lambda: np.zeros(_FIRST_SLOTS, dtype=np.int64))
-    sums: Floats = field(default_factory=lambda: np.zeros(_FIRST_SLOTS))
-    minima: Floats = field(default_factory=lambda: np.full(_FIRST_SLOTS, np.inf))
-    maxima: Floats = field(default_factory=lambda: np.full(_FIRST_SLOTS, -np.inf))
+    slots: int
+
+    def __post_init__(self) -> None:
+        self.counts: Ints = np.zeros(self.slots, dtype=np.int64)
+        self.sums: Floats = np.zeros(self.slots)
+        self.minima: Floats = np.full(self.slots, np.inf)
+        self.maxima: Floats = np.full(self.slots, -np.inf)
 
     @property
     def needs_sum(self) -> bool:
@@ -48,17 +51,18 @@ _EMPTY = {"counts": 0, "sums": 0.0, "minima": np.inf, "maxima": -np.inf}
 class Accumulators:
     """State of the aggregates of one definition, by slot. A slot is claimed, added to, read and freed."""
 
-    def __init__(self, aggregates: Sequence[Aggregate]) -> None:
+    def __init__(self, aggregates: Sequence[Aggregate], slots: int = _FIRST_SLOTS) -> None:
+        """`slots` is how many there are at first; they double as needed."""
         self._aggregates = tuple(aggregates)
-        self.events = np.zeros(_FIRST_SLOTS, dtype=np.int64)
+        self.events = np.zeros(slots, dtype=np.int64)
         functions: dict[str, set[AggregateFunction]] = {}
         for aggregate in aggregates:
             if aggregate.function not in _SKETCHED:
                 functions.setdefault(aggregate.field, set()).add(aggregate.function)
-        self._numeric = {name: _NumericField(frozenset(wanted)) for name, wanted in functions.items()}
+        self._numeric = {name: _NumericField(frozenset(wanted), slots) for name, wanted in functions.items()}
         self._sketched = {aggregate.name: aggregate for aggregate in aggregates if aggregate.function in _SKETCHED}
         self._sketches: dict[str, dict[int, Sketch]] = {name: {} for name in self._sketched}
-        self._free: list[int] = list(range(_FIRST_SLOTS - 1, -1, -1))
+        self._free: list[int] = list(range(slots - 1, -1, -1))
 
     @property
     def fields(self) -> tuple[str, ...]:

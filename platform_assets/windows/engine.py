@@ -142,6 +142,8 @@ def _add(windows: Windows, records: EventColumns, before_ms: Ints, first: Mask |
     definition = windows.definition
     names = definition.event_names
     keys: Sequence[Any] = records.values(definition.key_field, names)
+    if not keys:
+        return []
     if not set(map(type, keys)) <= {str, type(None)}:
         keys = [key_text(key) for key in keys]
     chosen = first
