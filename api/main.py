@@ -23,7 +23,7 @@ from api.services.event_log import EventLog
 from api.services.ingestion import Ingestion
 from api.services.predictions import Predictions
 from resources.event_log.gate import IngestionGate
-from resources.online_store import SqliteOnlineStore
+from resources.online_store import SqliteOnlineStore, SqlitePredictionStore
 from resources.settings import Settings, load_settings
 from resources.telemetry import configure_observability, get_observability_config
 
@@ -48,7 +48,8 @@ async def lifespan(app: FastAPI) -> AsyncGenerator[None, None]:
     gate = IngestionGate.of(settings)
     event_log = EventLog(settings, gate)
     online_store = SqliteOnlineStore(settings.online_store_path)
-    models = Predictions(settings.models_dir, online_store)
+    in_stream = SqlitePredictionStore(settings.prediction_store_path)
+    models = Predictions(settings.models_dir, online_store, in_stream)
     app.state.event_log = event_log
     app.state.ingestion = Ingestion(event_log, gate)
     app.state.online_store = online_store
@@ -61,6 +62,7 @@ async def lifespan(app: FastAPI) -> AsyncGenerator[None, None]:
     await models.stop()
     await event_log.stop()
     online_store.close()
+    in_stream.close()
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:

@@ -8,7 +8,8 @@ from fastapi import APIRouter, Response
 from pydantic import BaseModel, Field
 
 from api.dependencies import SettingsInForce, TheEventLog, TheIngestion, TheOnlineStore, ThePredictions
-from api.services.predictions import SERVED, Predictions
+from api.services.predictions import Predictions
+from platform_assets.contracts.predictions import SERVED
 from resources.event_log.gate import IngestionGate
 from resources.online_store import OnlineStore, OnlineStoreError
 

@@ -22,6 +22,7 @@ POLICY: dict[tuple[str, str], Access] = {
     ("GET", "/openapi.json"): Access.IDENTIFIED,
     ("POST", "/v1/events"): Access.IDENTIFIED,
     ("POST", "/v1/predictions/{model}"): Access.IDENTIFIED,
+    ("GET", "/v1/predictions/{model}/{entity}"): Access.IDENTIFIED,
 }
 
 _compiled = [(method, compile_path(path)[0], access) for (method, path), access in POLICY.items()]

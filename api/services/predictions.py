@@ -1,21 +1,18 @@
-"""Answers predictions: the champion of a model on the newest features of an entity."""
+"""Answers predictions: the champion on the newest features of an entity, and what the stream last said of it."""
 
 import asyncio
+import datetime as dt
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from api.services.champions import Champion
-from platform_assets.contracts.features import CUSTOMER_ACTIVITY, FeatureSet
-from platform_assets.contracts.predictions import CHURN, Prediction
-from resources.online_store import OnlineStore
+from platform_assets.contracts.predictions import SERVED, InStreamPrediction, Prediction
+from resources.champions import Champion
+from resources.online_store import OnlineStore, PredictionStore
 
 if TYPE_CHECKING:
     from platform_assets.modeling.export import ServableModel
-
-SERVED: dict[str, FeatureSet] = {CHURN: CUSTOMER_ACTIVITY}
-"""The models that have a route, and the features each reads."""
 
 # Importing scikit-learn and loading a model takes seconds on a busy machine, once.
 LOAD_TIMEOUT_S = 30.0
@@ -29,6 +26,10 @@ class UnknownEntity(LookupError):
     """The online store has no features of this entity."""
 
 
+class NotPredicted(LookupError):
+    """The stream has made no prediction of this entity by this model."""
+
+
 class NotServable(RuntimeError):
     """The model cannot answer now; `str()` says why and what will change that."""
 
@@ -36,8 +37,11 @@ class NotServable(RuntimeError):
 class Predictions:
     """One per process. Inference runs on its own thread, since it takes a millisecond or two of a request's time."""
 
-    def __init__(self, models_dir: Path, store: OnlineStore, models: Iterable[str] = SERVED) -> None:
+    def __init__(
+        self, models_dir: Path, store: OnlineStore, in_stream: PredictionStore, models: Iterable[str] = SERVED
+    ) -> None:
         self._store = store
+        self._in_stream = in_stream
         self.champions = {model: Champion(models_dir, model) for model in models}
         # One thread: the models are limited to one core each, and predictions should not starve ingestion.
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="inference")
@@ -76,6 +80,29 @@ class Predictions:
                 raise NotServable(f"The promoted {model} model cannot be loaded; the API's log says why.")
             raise NotServable(f"No {model} model has been promoted yet; its training promotes the first valid one.")
         return await asyncio.get_running_loop().run_in_executor(self._executor, self._answer, servable, entity_id)
+
+    def newest_in_stream(self, model: str, entity_id: str) -> InStreamPrediction:
+        """What the stream last predicted of an entity; the scorer may know models that are not asked over HTTP.
+
+        Raises:
+            NotPredicted: nothing yet.
+            OnlineStoreError: the store cannot be read.
+        """
+        found = self._in_stream.get_prediction(model, entity_id)
+        if found is None:
+            raise NotPredicted(
+                f"The stream has no prediction by {model!r} of {entity_id!r}: the entity had no event since the model "
+                "was promoted, or has no features."
+            )
+        return InStreamPrediction(
+            entity_id=found.entity_id,
+            probability=found.probability,
+            model=found.model,
+            model_version=found.model_version,
+            features_as_of=found.features_as_of,
+            prediction_id=found.prediction_id,
+            predicted_at=dt.datetime.fromtimestamp(found.predicted_ms / 1000, dt.UTC),
+        )
 
     def _answer(self, servable: "ServableModel", entity_id: str) -> Prediction:
         manifest = servable.manifest

@@ -1,14 +1,17 @@
-"""POST /v1/predictions/{model} on a real exported model and a real online store."""
+"""/v1/predictions: a real exported model asked, and the stream's newest prediction, on a real online store."""
 
 import asyncio
 import json
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 import pytest
 
+from platform_assets.contracts.predictions import StreamPrediction, prediction_id
+from resources.online_store import SqlitePredictionStore
 from resources.settings import Settings
 from tests.api.models import AS_OF, promote, put_features
 
@@ -63,10 +66,14 @@ async def test_an_unknown_entity_is_404(serve: Any, unreachable: Settings) -> No
         assert "'no-such'" in response.json()["detail"]
 
 
-@pytest.mark.parametrize("model", ["spend", "..", "%2e%2e%2fchurn", "CHURN"])
-async def test_an_unknown_model_is_404(api: httpx.AsyncClient, model: str) -> None:
+@pytest.mark.parametrize(
+    ("model", "status"),
+    # An escaped slash makes it the path of an entity, which is only read.
+    [("spend", 404), ("..", 404), ("CHURN", 404), ("%2e%2e%2fchurn", 405)],
+)
+async def test_an_unknown_model_is_404(api: httpx.AsyncClient, model: str, status: int) -> None:
     response = await api.post(f"/v1/predictions/{model}", json=ASK)
-    assert response.status_code == 404
+    assert response.status_code == status
     assert response.headers["content-type"] == "application/problem+json"
 
 
@@ -165,3 +172,65 @@ async def test_a_corrupt_first_champion_is_a_503(serve: Any, unreachable: Settin
         response = await api.post(PATH, json=ASK)
         assert response.status_code == 503
         assert "cannot be loaded" in response.json()["detail"]
+
+
+def put_in_stream(settings: Settings, entity_id: str) -> StreamPrediction:
+    """What the scorer would have written."""
+    made = StreamPrediction(
+        prediction_id=prediction_id("churn", "3", entity_id, "L/2/41"),
+        model="churn",
+        model_version="3",
+        entity_id=entity_id,
+        probability=0.083,
+        features_as_of=AS_OF,
+        predicted_ms=1_764_000_000_120,
+        source_topic="windows.v1",
+        source_log="L",
+        source_partition=2,
+        source_offset=41,
+    )
+    SqlitePredictionStore(settings.prediction_store_path).put_predictions("scorer", [made], {})
+    return made
+
+
+@pytest.mark.parametrize("entity", ["1228", "user 7", "it's"])
+async def test_the_stream_s_prediction_answers_in_the_envelope(
+    api: httpx.AsyncClient, unreachable: Settings, entity: str
+) -> None:
+    made = put_in_stream(unreachable, entity)
+    response = await api.get(f"{PATH}/{quote(entity)}")
+    assert response.status_code == 200
+    body = response.json()
+    assert body["data"] == {
+        "entity_id": entity,
+        "probability": 0.083,
+        "model": "churn",
+        "model_version": "3",
+        "features_as_of": AS_OF.isoformat(),
+        "prediction_id": made.prediction_id,
+        "predicted_at": "2025-11-24T16:00:00.120000Z",
+    }
+    assert body["metadata"]["request_id"] == response.headers["x-request-id"]
+
+
+@pytest.mark.parametrize("path", ["churn/17", "spend/1228"])
+async def test_what_the_stream_did_not_predict_is_a_404_problem(
+    api: httpx.AsyncClient, unreachable: Settings, path: str
+) -> None:
+    """Before the scorer ran, and for others than it scored."""
+    assert (await api.get(f"/v1/predictions/{path}")).status_code == 404
+    put_in_stream(unreachable, "1228")
+    response = await api.get(f"/v1/predictions/{path}")
+    assert response.status_code == 404
+    assert response.headers["content-type"] == "application/problem+json"
+    assert response.json()["type"].endswith("not-predicted")
+
+
+async def test_a_damaged_prediction_store_is_a_503_without_internals(
+    api: httpx.AsyncClient, unreachable: Settings
+) -> None:
+    unreachable.prediction_store_path.parent.mkdir(parents=True, exist_ok=True)
+    unreachable.prediction_store_path.write_bytes(b"not a database, but long enough to be read as one" * 100)
+    response = await api.get(f"{PATH}/1228")
+    assert response.status_code == 503
+    assert str(unreachable.root) not in response.text

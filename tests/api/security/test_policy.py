@@ -39,7 +39,10 @@ async def test_a_bad_credential_is_refused_on_every_route(
     async with serve(unreachable) as api:
         for header in ("Authorization", "X-API-Key"):
             response = await api.request(
-                method, path.format(model="churn", name="favicon.png"), headers={header: "s3cret"}, content=b"{"
+                method,
+                path.format(model="churn", name="favicon.png", entity="1"),
+                headers={header: "s3cret"},
+                content=b"{",
             )
             assert response.status_code == 401
             assert response.headers["www-authenticate"].startswith("Bearer")
@@ -53,7 +56,7 @@ async def test_a_caller_from_elsewhere_reaches_public_routes_only(
     serve: Any, unreachable: Settings, method: str, path: str
 ) -> None:
     async with serve(unreachable, client=("192.0.2.7", 1)) as api:
-        response = await api.request(method, path.format(model="churn", name="favicon.png"))
+        response = await api.request(method, path.format(model="churn", name="favicon.png", entity="1"))
     assert (response.status_code == 401) is (POLICY[method, path] is Access.IDENTIFIED)
 
 

@@ -1,4 +1,7 @@
-"""The champion of each model, loaded off the event loop and swapped when another is promoted."""
+"""The champion of each model, loaded off the event loop and swapped when another is promoted.
+
+For every process that serves: the API and the scorer. Importing this does not import scikit-learn; a load does.
+"""
 
 import asyncio
 import contextlib
@@ -22,7 +25,7 @@ Signature = tuple[int, int, int]
 
 
 class Champion:
-    """One model's champion. Requests read `current`; a task keeps it current.
+    """One model's champion. Whoever serves reads `current`; a task keeps it current.
 
     A champion that cannot be loaded leaves the one before it in place and is logged once; a pointer that
     went away leaves it too.
@@ -81,29 +84,32 @@ class Champion:
             self._tried_at = time.monotonic()
             if self.fault != str(error):
                 self.fault = str(error)
+                serving = self.current and self.current.manifest.version
                 logger.exception(
-                    "A champion could not be loaded",
-                    extra={"model": self.model, "still_serving": self.current and self.current.manifest.version},
+                    "A champion of %s could not be loaded; still serving: %s",
+                    self.model,
+                    serving,
+                    extra={"model": self.model, "still_serving": serving},
                 )
 
     def _is_retry_due(self) -> bool:
         return self.fault is not None and time.monotonic() - self._tried_at >= RETRY_INTERVAL_S
 
     def _load(self) -> None:
-        # Here, not above: scikit-learn takes a second or two to import, and the door opens meanwhile.
+        # Here, not above: scikit-learn takes a second or two to import, and the process opens its door meanwhile.
         from platform_assets.modeling.export import load_champion
 
         loaded = load_champion(self._models_dir, self.model)
         if loaded is None:
             return
-        previous, self.current, self.fault = self.current, loaded, None
+        previous = self.current and self.current.manifest.version
+        self.current, self.fault = loaded, None
         logger.info(
-            "Champion loaded",
-            extra={
-                "model": self.model,
-                "version": loaded.manifest.version,
-                "previous": previous and previous.manifest.version,
-            },
+            "Champion of %s loaded: version %s after %s",
+            self.model,
+            loaded.manifest.version,
+            previous,
+            extra={"model": self.model, "version": loaded.manifest.version, "previous": previous},
         )
 
     def _sign(self) -> Signature | None:
