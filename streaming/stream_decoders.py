@@ -144,7 +144,7 @@ def _result(updates: WindowUpdates, source: str, row: Sequence[Any]) -> Row:
     start_us, end_us = _us(start_ms), _us(end_ms)
     by_name = dict(zip(updates.aggregates, values, strict=True))
     return (
-        window_result_id(updates.window, updates.version, source, key, start_us // 1000),
+        window_result_id(updates.window, updates.version, source, key, start_us // 1000, end_us // 1000),
         updates.window,
         _int32(updates.version),
         key,

@@ -128,8 +128,8 @@ def window_result(
         **fields,
     }
     source = f"{row['source_log']}/{row['source_partition']}"
-    start_ms = int(row["window_start"].timestamp() * 1000)
-    return {**row, "result_id": window_result_id(window, row["version"], source, row["key"], start_ms)}
+    start_ms, end_ms = (int(row[edge].timestamp() * 1000) for edge in ("window_start", "window_end"))
+    return {**row, "result_id": window_result_id(window, row["version"], source, row["key"], start_ms, end_ms)}
 
 
 def late_event(offset: int, *, source_offset: int, source_partition: int = 0, **fields: Any) -> dict[str, Any]:

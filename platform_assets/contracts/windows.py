@@ -155,9 +155,14 @@ def late_event_id(late: LateEvent) -> str:
     return f"{late.source_topic}/{late.source_log}/{late.source_partition}/{late.source_offset}"
 
 
-def window_result_id(window: str, version: int, source: str, key: str | None, start_ms: int) -> str:
-    """Identifies one window of one key; `source` is the log and partition that it was computed from."""
-    return f"{window}/{version}/{source}/{'-' if key is None else '=' + key}/{start_ms}"
+def window_result_id(  # noqa: PLR0917 - the parts of the id in their order
+    window: str, version: int, source: str, key: str | None, start_ms: int, end_ms: int
+) -> str:
+    """Identifies one window of one key; `source` is the log and partition that it was computed from.
+
+    The end is a part of it: a session can begin where one that has ended began.
+    """
+    return f"{window}/{version}/{source}/{'-' if key is None else '=' + key}/{start_ms}-{end_ms}"
 
 
 _encoder = msgspec.json.Encoder()

@@ -78,7 +78,7 @@ def test_every_final_result_of_a_record_becomes_a_row_of_the_record_s_offset() -
     batch = a_batch([(8, encode_updates(updates()))], start=8, next_offset=9, topic=WINDOWS.name, partition=3)
     first, second = decode_windows(batch, "log-w", NOW).rows.to_pylist()
     assert first == {
-        "result_id": "user_activity_1m/2/log-e/3/=u1/0",
+        "result_id": "user_activity_1m/2/log-e/3/=u1/0-60000",
         "window_name": "user_activity_1m",
         "version": 2,
         "key": "u1",
@@ -96,7 +96,7 @@ def test_every_final_result_of_a_record_becomes_a_row_of_the_record_s_offset() -
         "kafka_partition": 3,
         "kafka_offset": 8,
     }
-    assert (second["result_id"], second["key"]) == (f"user_activity_1m/2/log-e/3/-/{MINUTE_MS}", None)
+    assert (second["result_id"], second["key"]) == (f"user_activity_1m/2/log-e/3/-/{MINUTE_MS}-{2 * MINUTE_MS}", None)
     assert second["kafka_offset"] == 8
 
 
