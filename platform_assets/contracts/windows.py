@@ -4,6 +4,7 @@ A definition is written once, in `WINDOWS`; the stream worker, the batch recompu
 """
 
 import enum
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -55,6 +56,8 @@ class Aggregate:
 class WindowDefinition:
     """One windowed aggregation; every window counts its events, whatever else it aggregates.
 
+    `key_field` user_id is the envelope's, which decides the partition; any other is looked up in the payload, then in
+    the envelope. A field that is there and null is the null key; an event that has it in neither is left out.
     `size_ms` is the length, for sessions the gap of silence that ends one; `slide_ms` is for sliding windows only and
     half the size by default. An event is late for a window once the partition's watermark has reached the window's end
     plus `lateness_ms`. `event_names` None means every event. Times in milliseconds; sub-second sizes are fine.
@@ -97,6 +100,24 @@ class WindowDefinition:
         return tuple(aggregate.name for aggregate in self.aggregates)
 
     @property
+    def fingerprint(self) -> str:
+        """Differs where results do: state that another fingerprint left behind is of no use."""
+        meaning = [
+            self.key_field,
+            self.window_type,
+            self.size_ms,
+            self.hop_ms,
+            self.lateness_ms,
+            None if self.event_names is None else sorted(self.event_names),
+            [
+                (aggregate.name, aggregate.function, aggregate.field, aggregate.quantile)
+                for aggregate in self.aggregates
+            ],
+            self.version,
+        ]
+        return hashlib.sha256(_encoder.encode(meaning)).hexdigest()[:16]
+
+    @property
     def is_partitioned_like_the_topic(self) -> bool:
         """Whether all events of one key stand on one partition of `events.v1`."""
         return self.key_field == PARTITION_KEY_FIELD
@@ -128,6 +149,27 @@ class WindowUpdates(msgspec.Struct, frozen=True, kw_only=True):
     watermark_ms: int | None
     emitted_ms: int
     aggregates: tuple[str, ...]
+    rows: Sequence[Sequence[Any]]
+
+
+class PartUpdates(msgspec.Struct, frozen=True, kw_only=True):
+    """One record of `windows.partials.v1`: what one source partition has of some windows on another key than its own.
+
+    A row is [key, start_ms, end_ms, count, *state], the state's columns in the order of `columns`. It is the whole of
+    what the source has of that window as of `next_offset`, not the difference to what it had; a count of 0 withdraws
+    it. `watermark_ms` is null where more records of the same emission follow. MessagePack, since sketches are bytes.
+    """
+
+    window: str
+    version: int
+    source_topic: str
+    source_log: str
+    source_partition: int
+    source_partitions: int
+    next_offset: int
+    watermark_ms: int | None
+    is_idle: bool
+    columns: tuple[str, ...]
     rows: Sequence[Sequence[Any]]
 
 
@@ -167,6 +209,8 @@ def window_result_id(  # noqa: PLR0917 - the parts of the id in their order
 
 _encoder = msgspec.json.Encoder()
 _updates_decoder = msgspec.json.Decoder(WindowUpdates)
+_packer = msgspec.msgpack.Encoder()
+_parts_decoder = msgspec.msgpack.Decoder(PartUpdates)
 _late_decoder = msgspec.json.Decoder(LateEvent)
 
 
@@ -178,6 +222,16 @@ def encode_updates(updates: WindowUpdates) -> bytes:
 def decode_updates(value: bytes) -> WindowUpdates:
     """The inverse of `encode_updates`. Raises msgspec.MsgspecError."""
     return _updates_decoder.decode(value)
+
+
+def encode_parts(parts: PartUpdates) -> bytes:
+    """The bytes of a record of `windows.partials.v1`."""
+    return _packer.encode(parts)
+
+
+def decode_parts(value: bytes) -> PartUpdates:
+    """The inverse of `encode_parts`. Raises msgspec.MsgspecError."""
+    return _parts_decoder.decode(value)
 
 
 def encode_late(late: LateEvent) -> bytes:

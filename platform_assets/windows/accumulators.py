@@ -143,6 +143,17 @@ class Accumulators:
             ]
         return columns
 
+    @property
+    def part_names(self) -> tuple[str, ...]:
+        """The names of the columns of `parts`."""
+        return tuple(name for name in self.state(np.empty(0, dtype=np.int64)) if name != "events")
+
+    def parts(self, slots: Ints) -> list[list[Any]]:
+        """The columns of `state` but for the number of events, as lists."""
+        columns = self.state(slots)
+        del columns["events"]
+        return [column.tolist() if isinstance(column, np.ndarray) else column for column in columns.values()]
+
     def merge_state(self, target: int, state: Mapping[str, Any], row: int) -> None:
         """Add one row of a `state` to a slot."""
         self.events[target] += state["events"][row]

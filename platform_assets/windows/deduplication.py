@@ -71,8 +71,9 @@ class HashSet:
         while len(hashes):
             # Slots of a row fill from the left, so the number of them in use is where the next one goes.
             used = np.count_nonzero(self._table[rows], axis=1)
-            order = np.argsort(rows, kind="stable")
-            rows, hashes, used = rows[order], hashes[order], used[order]
+            if (rows[1:] < rows[:-1]).any():
+                order = np.argsort(rows, kind="stable")
+                rows, hashes, used = rows[order], hashes[order], used[order]
             begins = np.flatnonzero(np.r_[True, rows[1:] != rows[:-1]])
             rank = np.arange(len(rows)) - np.repeat(begins, np.diff(np.r_[begins, len(rows)]))
             slot = used + rank
@@ -102,10 +103,15 @@ class _Bucket:
 class SeenIds:
     """The ids of one partition within the horizon."""
 
-    def __init__(self, bucket_ms: int = BUCKET_MS, horizon_buckets: int = HORIZON_BUCKETS) -> None:
+    def __init__(
+        self, bucket_ms: int = BUCKET_MS, horizon_buckets: int = HORIZON_BUCKETS, *, keeps_unsaved: bool = False
+    ) -> None:
+        """`keeps_unsaved` is for those who call `take_unsaved`."""
+        self._keeps_unsaved = keeps_unsaved
         self._bucket_ms = bucket_ms
         self._horizon = horizon_buckets
         self._buckets: list[_Bucket] = []
+        self._unsaved: list[tuple[int, Hashes]] = []
         self._clock_ms = int(BEFORE_ALL)
 
     @property
@@ -135,13 +141,22 @@ class SeenIds:
         return first
 
     def remember(self, hashes: Hashes, bucket_number: int) -> None:
-        """Put back what `bucket_contents` said of a bucket; buckets come in ascending order."""
+        """Put back hashes that `take_unsaved` gave; buckets come in ascending order, each hash once."""
         self._clock_ms = max(self._clock_ms, bucket_number * self._bucket_ms)
         self._bucket(bucket_number).seen.add(hashes)
 
-    def bucket_contents(self) -> list[tuple[int, Hashes]]:
-        """Every remembered hash by the number of its bucket, oldest bucket first."""
-        return [(bucket.number, bucket.seen.all()) for bucket in self._buckets]
+    def take_unsaved(self) -> list[tuple[int, Hashes]]:
+        """The hashes remembered since the last call, by the number of their bucket, oldest first."""
+        taken, self._unsaved = self._unsaved, []
+        found: dict[int, list[Hashes]] = {}
+        for number, hashes in taken:
+            found.setdefault(number, []).append(hashes)
+        return [(number, np.concatenate(parts)) for number, parts in found.items()]
+
+    @property
+    def oldest_bucket(self) -> int | None:
+        """The number of the oldest bucket that is remembered."""
+        return self._buckets[0].number if self._buckets else None
 
     def _take(self, number: int, hashes: Hashes) -> Mask:
         current = self._bucket(number)
@@ -151,7 +166,10 @@ class SeenIds:
         for bucket in self._buckets:
             known |= bucket.seen.contains(unique)
         new = ~known
-        current.seen.add(unique[new])
+        added = unique[new]
+        current.seen.add(added)
+        if self._keeps_unsaved:
+            self._unsaved.append((number, added))
         first = np.zeros(len(hashes), dtype=np.bool_)
         first[index[new]] = True
         return first

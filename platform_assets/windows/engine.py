@@ -9,7 +9,7 @@
 What comes out depends on the records and their order alone, not on how the log is cut into batches, nor on when.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -47,10 +47,9 @@ class Results:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """The state of a partition's windows. Arrays and lists only; `streaming.checkpoints` writes it to a file.
+    """The state of a partition's windows, arrays and lists only. Ids that were seen are kept apart, see `SeenIds`.
 
-    `windows` has per definition the columns of `Windows.snapshot`. Ids that were seen are kept apart, see
-    `PartitionWindows.seen`.
+    `windows` has per definition the columns of `Windows.snapshot`.
     """
 
     watermark_ms: int
@@ -60,10 +59,20 @@ class Snapshot:
 class PartitionWindows:
     """The windows of one partition. Not safe to share between threads."""
 
-    def __init__(self, definitions: Sequence[WindowDefinition], *, deduplicate: bool = True) -> None:
+    def __init__(
+        self,
+        definitions: Sequence[WindowDefinition],
+        *,
+        deduplicate: bool = True,
+        parts_of: frozenset[str] = frozenset(),
+        keeps_unsaved_ids: bool = False,
+    ) -> None:
+        """The results of the definitions named in `parts_of` are states to be merged, see `merging`."""
         self.watermark = Watermark()
-        self.seen: SeenIds | None = SeenIds() if deduplicate else None
-        self._windows: dict[str, Windows] = {definition.name: new_windows(definition) for definition in definitions}
+        self.seen: SeenIds | None = SeenIds(keeps_unsaved=keeps_unsaved_ids) if deduplicate else None
+        self._windows: dict[str, Windows] = {
+            definition.name: new_windows(definition, parts=definition.name in parts_of) for definition in definitions
+        }
 
     def process(self, records: EventColumns) -> Taken:
         """Take the next records of the partition."""
@@ -83,14 +92,16 @@ class PartitionWindows:
             0 if first is None else int(len(first) - np.count_nonzero(first)),
         )
 
-    def collect(self) -> Results:
+    def collect(self, names: Collection[str] | None = None) -> Results:
         """What has changed and what has ended since the last call; ended windows are forgotten.
 
-        To be called as often as readers want to know. Late events are told by the watermark, not by what is closed.
+        To be called as often as readers want to know, for some definitions or for all. Late events are told by the
+        watermark, not by what has been closed.
         """
         closed: dict[str, Rows] = {}
         changed: dict[str, Rows] = {}
-        for name, windows in self._windows.items():
+        for name in self._windows if names is None else names:
+            windows = self._windows[name]
             ended = windows.close(self.watermark.value_ms)
             if ended.keys:
                 closed[name] = ended
@@ -130,11 +141,10 @@ class PartitionWindows:
                 self._windows[name].restore(columns)
 
 
-def new_windows(definition: WindowDefinition) -> Windows:
+def new_windows(definition: WindowDefinition, *, parts: bool = False) -> Windows:
     """The open windows of a definition; none yet."""
-    if definition.window_type is WindowType.SESSION:
-        return SessionWindows(definition)
-    return FixedWindows(definition)
+    kind = SessionWindows if definition.window_type is WindowType.SESSION else FixedWindows
+    return kind(definition, parts=parts)
 
 
 def _add(windows: Windows, records: EventColumns, before_ms: Ints, first: Mask | None) -> list[int]:

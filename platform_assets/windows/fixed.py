@@ -13,9 +13,10 @@ from platform_assets.windows.open_windows import Key, Rows, Slots
 class FixedWindows:
     """The open windows of one tumbling or sliding definition; see `open_windows.Windows`."""
 
-    def __init__(self, definition: WindowDefinition) -> None:
+    def __init__(self, definition: WindowDefinition, *, parts: bool = False) -> None:
+        """With `parts` the values of the rows are mergeable states instead of results."""
         self.definition = definition
-        self._slots = Slots(definition)
+        self._slots = Slots(definition, parts=parts)
         # By start, then by key: most batches fall into one or two panes, whose look-up is one call in C.
         self._panes: dict[int, dict[Key, int]] = {}
 
@@ -24,15 +25,18 @@ class FixedWindows:
         size, hop, lateness = self.definition.size_ms, self.definition.hop_ms, self.definition.lateness_ms
         late = np.ones(len(times_ms), dtype=np.bool_)
         newest = times_ms // hop * hop
+        counted: list[tuple[Ints, Ints | None]] = []
         for step in range(-(-size // hop)):
             starts = newest - step * hop
             in_time = starts + size > np.maximum(times_ms, _reach(before_ms, lateness))
             late &= ~in_time
             if in_time.all():
-                self._count(starts, keys, values, None)
+                counted.append((self._find(starts, keys), None))
             elif in_time.any():
                 chosen = np.flatnonzero(in_time)
-                self._count(starts[chosen], [keys[index] for index in chosen.tolist()], values, chosen)
+                counted.append((self._find(starts[chosen], [keys[index] for index in chosen.tolist()]), chosen))
+        if counted:
+            self._count(counted, values)
         return late
 
     def changed(self) -> Rows:
@@ -69,9 +73,22 @@ class FixedWindows:
     def __len__(self) -> int:
         return sum(map(len, self._panes.values()))
 
-    def _count(
-        self, starts: Ints, keys: Sequence[Key], values: Mapping[str, Sequence[Any]], chosen: Ints | None
-    ) -> None:
+    def _count(self, counted: Sequence[tuple[Ints, Ints | None]], values: Mapping[str, Sequence[Any]]) -> None:
+        """Add events: for each step back from the newest window their slots and positions, None for all of them."""
+        slots, chosen = counted[0]
+        if len(counted) > 1:
+            # A window is one step back for this event and two for that: in the order of the steps its sum would
+            # depend on where the batch was cut.
+            positions = np.concatenate(
+                [np.arange(len(slots)) if chosen is None else chosen for slots, chosen in counted]
+            )
+            order = np.argsort(positions, kind="stable")
+            slots, chosen = np.concatenate([slots for slots, _ in counted])[order], positions[order]
+        self._slots.accumulators.add(slots, values, chosen)
+        self._slots.touch(slots)
+
+    def _find(self, starts: Ints, keys: Sequence[Key]) -> Ints:
+        """The slots of these windows; those that are not open yet are opened."""
         first = int(starts[0])
         if (starts == first).all():
             slots = self._slots_of(first, keys)
@@ -84,9 +101,7 @@ class FixedWindows:
                     pane = panes[start] = {}
                 slot = pane.get(key)
                 slots[index] = self._open(pane, key, start) if slot is None else slot
-        found = np.array(slots, dtype=np.int64)
-        self._slots.accumulators.add(found, values, chosen)
-        self._slots.touch(found)
+        return np.array(slots, dtype=np.int64)
 
     def _slots_of(self, start: int, keys: Sequence[Key]) -> list[int]:
         pane = self._panes.setdefault(start, {})

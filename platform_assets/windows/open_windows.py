@@ -76,7 +76,8 @@ class Windows(Protocol):
 class Slots:
     """Keys, starts and ends of the open windows, beside their accumulators."""
 
-    def __init__(self, definition: WindowDefinition) -> None:
+    def __init__(self, definition: WindowDefinition, *, parts: bool = False) -> None:
+        self._parts = parts
         self.accumulators = Accumulators(definition.aggregates)
         capacity = self.accumulators.capacity
         self.keys: list[Key] = [None] * capacity
@@ -145,7 +146,7 @@ class Slots:
             self.starts_ms[slots].tolist(),
             self.ends_ms[slots].tolist(),
             self.accumulators.events[slots].tolist(),
-            self.accumulators.results(slots),
+            self.accumulators.parts(slots) if self._parts else self.accumulators.results(slots),
         )
 
     def snapshot(self) -> dict[str, Any]:

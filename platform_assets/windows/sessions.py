@@ -26,9 +26,10 @@ class _Session:
 class SessionWindows:
     """The open sessions of one definition; see `open_windows.Windows`."""
 
-    def __init__(self, definition: WindowDefinition) -> None:
+    def __init__(self, definition: WindowDefinition, *, parts: bool = False) -> None:
+        """With `parts` the values of the rows are mergeable states instead of results."""
         self.definition = definition
-        self._slots = Slots(definition)
+        self._slots = Slots(definition, parts=parts)
         self._sessions: dict[Key, list[_Session]] = {}
         # Sessions that ended in the middle of a batch; nothing merges with them any more.
         self._ended: list[int] = []

@@ -8,13 +8,14 @@ import asyncio
 import threading
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from resources.event_log.acknowledged import AcknowledgedOffsets
 from resources.event_log.topics import Log, LogUnavailable, describe_logs
 
-Record = tuple[bytes, bytes]
+Record = tuple[bytes | None, bytes]
 """Key and value."""
 
 
@@ -22,10 +23,20 @@ class EventLogProducer:
     """An async face on librdkafka's producer; safe to share between the tasks of one event loop."""
 
     def __init__(
-        self, bootstrap_servers: str, topics: Iterable[str], *, marks_dir: Path, timeout_s: float = 10.0
+        self,
+        bootstrap_servers: str,
+        topics: Iterable[str],
+        *,
+        marks_dir: Path,
+        unmarked: Iterable[str] = (),
+        timeout_s: float = 10.0,
+        linger_ms: int = 5,
     ) -> None:
+        """`topics` leave marks of what was acknowledged, which the landing zone is held against; `unmarked` do not."""
         self._bootstrap_servers = bootstrap_servers
         self._topics = tuple(topics)
+        self._unmarked = tuple(unmarked)
+        self._linger_ms = linger_ms
         self._marks_dir = marks_dir
         self._timeout_s = timeout_s
         self._logs: dict[str, Log] = {}
@@ -41,17 +52,19 @@ class EventLogProducer:
         Raises:
             LogUnavailable: the broker does not answer or a topic is missing.
         """
-        self._logs = describe_logs(self._bootstrap_servers, self._topics, timeout_s=self._timeout_s)
+        wanted = (*self._topics, *self._unmarked)
+        self._logs = describe_logs(self._bootstrap_servers, wanted, timeout_s=self._timeout_s)
         self._marks = {
             log.topic: AcknowledgedOffsets(self._marks_dir, log.topic, log.log, log.partitions)
             for log in self._logs.values()
+            if log.topic in self._topics
         }
         self._producer = Producer(
             {
                 "bootstrap.servers": self._bootstrap_servers,
                 "enable.idempotence": True,
                 "acks": "all",
-                "linger.ms": 5,
+                "linger.ms": self._linger_ms,
                 "batch.size": 1 << 20,
                 "compression.type": "lz4",
                 "partitioner": "murmur2_random",
@@ -70,10 +83,14 @@ class EventLogProducer:
         self._poller = threading.Thread(target=self._poll, name="event-log-deliveries", daemon=True)
         self._poller.start()
 
-    async def append(self, topic: str, records: Sequence[Record]) -> None:
+    def partitions(self, topic: str) -> int:
+        """How many partitions a topic has; raises KeyError before `connect`."""
+        return self._logs[topic].partitions
+
+    async def append(self, topic: str, records: Sequence[Record], partitions: Sequence[int] | None = None) -> None:
         """Append records to a topic; returns when the broker has acknowledged every one.
 
-        The key decides the partition, as Kafka's own clients would (murmur2).
+        The key decides the partition, as Kafka's own clients would (murmur2), unless `partitions` says it for each.
 
         Raises:
             LogUnavailable: at least one record was not acknowledged in time. Some may have been stored: send them
@@ -85,8 +102,11 @@ class EventLogProducer:
             raise LogUnavailable("The event log is not connected yet")
         if self._fatal is not None:
             raise LogUnavailable(self._fatal)
-        delivery = _Delivery(len(records), asyncio.get_running_loop(), self._marks[topic])
-        messages: list[dict[str, bytes]] = [{"key": key, "value": value} for key, value in records]
+        delivery = _Delivery(len(records), asyncio.get_running_loop(), self._marks.get(topic))
+        messages: list[dict[str, Any]] = [{"key": key, "value": value} for key, value in records]
+        if partitions is not None:
+            for message, partition in zip(messages, partitions, strict=True):
+                message["partition"] = partition
         try:
             self._producer.produce_batch(topic, messages, on_delivery=delivery.one)
         except (KafkaException, BufferError) as error:
@@ -143,7 +163,7 @@ class _Delivery:
 
     __slots__ = ("_errors", "_lock", "_loop", "_marks", "_open", "done")
 
-    def __init__(self, count: int, loop: asyncio.AbstractEventLoop, marks: AcknowledgedOffsets) -> None:
+    def __init__(self, count: int, loop: asyncio.AbstractEventLoop, marks: AcknowledgedOffsets | None) -> None:
         self._open = count
         self._lock = threading.Lock()
         self._errors: list[str] = []
@@ -155,7 +175,7 @@ class _Delivery:
         """A delivery report, on the poller's thread."""
         if error is None:
             partition, offset = message.partition(), message.offset()
-            if partition is not None and offset is not None:
+            if self._marks is not None and partition is not None and offset is not None:
                 self._marks.advance(partition, offset + 1)
             self._count(1)
         else:
