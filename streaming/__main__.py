@@ -1,4 +1,4 @@
-"""`python -m streaming [worker]`: the worker process, set up by `ANALYTICS_*` variables."""
+"""`python -m streaming [worker|scorer]`: one process of the streaming tier, set up by `ANALYTICS_*` variables."""
 
 import argparse
 import sys
@@ -8,13 +8,18 @@ from streaming.worker import CannotStart, configure_logging, run
 
 
 def main() -> int:
-    """Run the worker; returns the exit code where it could not start."""
+    """Run the process; returns the exit code where it could not start."""
     parser = argparse.ArgumentParser(prog="python -m streaming", description=__doc__)
-    parser.add_argument("command", nargs="?", choices=["worker"], default="worker")
-    parser.parse_args()
+    parser.add_argument("command", nargs="?", choices=["worker", "scorer"], default="worker")
+    command = parser.parse_args().command
     configure_logging()
     try:
-        run(load_settings())
+        if command == "scorer":
+            from streaming.scoring.process import run_scorer  # the worker has nothing to do with it
+
+            run_scorer(load_settings())
+        else:
+            run(load_settings())
     except (CannotStart, SettingsError) as error:
         sys.stderr.write(f"{error}\n")
         return 1

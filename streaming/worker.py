@@ -6,6 +6,7 @@ import socket
 import sys
 import threading
 import time
+from pathlib import Path
 from typing import Any
 
 from resources.event_log.topics import LogUnavailable, ensure_topics
@@ -28,16 +29,23 @@ def run(settings: Settings) -> None:
         CannotStart: the broker does not answer within 30 s, or the web port is taken.
         SystemExit: 0 after SIGTERM or SIGINT with everything landed, 1 after an error.
     """
-    _check_port(settings.streaming.web_port)
-    _wait_for_topics(settings.kafka.address)
+    check_port(settings.streaming.web_port, "ANALYTICS_STREAMING__WEB_PORT")
+    wait_for_topics(settings.kafka.address)
     # Imported once there is a broker: half a second of Faust.
-    from faust import Worker
-
     from streaming.app import create_app
 
-    folder = settings.root / "worker"
+    execute(create_app(settings), settings.root / "worker")
+
+
+def execute(app: Any, folder: Path) -> None:
+    """Run a Faust app with its own files in a folder, until a signal or an error; does not return.
+
+    Raises:
+        SystemExit: 0 after SIGTERM or SIGINT, 1 after an error.
+    """
+    from faust import Worker
+
     folder.mkdir(parents=True, exist_ok=True)
-    app = create_app(settings)
     threading.Thread(target=_end_after_crash, args=[app], name="end-after-crash", daemon=True).start()
     worker = Worker(app, quiet=True, override_logging=False, redirect_stdouts=False, workdir=folder)
     worker.spinner = None
@@ -69,19 +77,20 @@ def _end_after_crash(app: Any) -> None:
     os._exit(1)
 
 
-def _check_port(port: int) -> None:
+def check_port(port: int, variable: str) -> None:
+    """Raises CannotStart where a web view's port is taken; `variable` is what changes it."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind(("127.0.0.1", port))
         except OSError as error:
             raise CannotStart(
-                f"Port {port} of the worker's web view is taken ({error.strerror}); "
-                "choose another with ANALYTICS_STREAMING__WEB_PORT"
+                f"Port {port} of the web view is taken ({error.strerror}); choose another with {variable}"
             ) from None
 
 
-def _wait_for_topics(address: str) -> None:
+def wait_for_topics(address: str) -> None:
+    """Make the topics that are missing. Raises CannotStart where no broker answers within 30 s."""
     deadline = time.monotonic() + BROKER_PATIENCE_S
     while True:
         try:
