@@ -15,17 +15,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from platform_assets.contracts.landing import LandingFile
-from resources.landing_zone import LandingZone
+from resources.landing_zone import LandingZone, PartitionTakenOver
 from streaming.decoding import DecodedBatch
 
 _log = logging.getLogger(__name__)
 
 Partition = tuple[str, int]
 """Topic and partition."""
-
-
-class PartitionTakenOver(RuntimeError):
-    """Another writer has landed offsets of a partition that this sink believed its own."""
 
 
 class Admission(enum.Enum):

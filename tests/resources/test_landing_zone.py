@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from platform_assets.contracts.landing import EVENT_COLUMNS, LandingFile
-from resources.landing_zone import LandingZone, LandingZoneDamaged, arrow_schema
+from resources.landing_zone import LandingZone, LandingZoneDamaged, PartitionTakenOver, arrow_schema
 
 
 def table(rows: int) -> pa.Table:
@@ -43,6 +43,80 @@ def test_recover_refuses_a_gap_or_an_overlap(tmp_path: Path, second: tuple[int, 
     landed(zone, *second)
     with pytest.raises(LandingZoneDamaged, match="offset 10 should come next"):
         zone.recover("events.v1", "log-a", 0)
+
+
+def test_recover_shuts_out_the_writer_before(tmp_path: Path) -> None:
+    """Whoever recovers last may write; a file that another one has half done never gets a finished name."""
+    sleeper, successor = LandingZone(tmp_path), LandingZone(tmp_path)
+    assert sleeper.recover("events.v1", "log-a", 0) == 0
+    landed(sleeper, 0, 9)
+    assert successor.recover("events.v1", "log-a", 0) == 10
+    with pytest.raises(PartitionTakenOver, match="offsets 10 to 30"):
+        landed(sleeper, 10, 30)
+    landed(successor, 10, 19)
+    assert sleeper.recover("events.v1", "log-a", 0) == 20
+    with pytest.raises(PartitionTakenOver, match="offsets 20 to 29"):
+        landed(successor, 20, 29)
+    assert len(list(tmp_path.rglob(".*"))) == 1  # only the folder of the writer in force
+
+
+def test_recover_shuts_out_a_writer_between_its_last_look_and_the_rename(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The moment that no look at the names can protect: the process sleeps right before the rename."""
+    sleeper, successor = LandingZone(tmp_path), LandingZone(tmp_path)
+    sleeper.recover("events.v1", "log-a", 0)
+    rename = Path.replace
+
+    def asleep(temporary: Path, target: Path) -> Path:
+        monkeypatch.undo()
+        assert successor.recover("events.v1", "log-a", 0) == 0
+        landed(successor, 0, 4)
+        return rename(temporary, target)
+
+    monkeypatch.setattr(Path, "replace", asleep)
+    with pytest.raises(PartitionTakenOver):
+        landed(sleeper, 0, 9)
+    assert successor.check("events.v1", "log-a", 0) == 5
+
+
+def test_check_changes_nothing(tmp_path: Path) -> None:
+    writer = LandingZone(tmp_path)
+    writer.recover("events.v1", "log-a", 0)
+    landed(writer, 0, 9)
+    assert LandingZone(tmp_path).check("events.v1", "log-a", 0) == 10
+    landed(writer, 10, 19)
+
+
+@pytest.mark.parametrize("remaining", [0, 3, 11, 100, -1])
+def test_recover_sets_a_torn_last_file_aside(tmp_path: Path, remaining: int) -> None:
+    """It was finished and the disk lost its end; the log has its offsets."""
+    zone = LandingZone(tmp_path)
+    landed(zone, 0, 9)
+    torn = landed(zone, 10, 19)
+    torn.write_bytes(torn.read_bytes()[:remaining])
+    assert zone.recover("events.v1", "log-a", 0) == 10
+    assert [file.first for file in zone.files("events.v1")] == [0]
+    assert landed(zone, 10, 25).exists()
+
+
+def test_recover_goes_back_to_a_torn_file_in_the_middle(tmp_path: Path) -> None:
+    """What follows it is set aside too, since offsets land in order; no content is deleted."""
+    zone = LandingZone(tmp_path)
+    for first in (0, 10, 20):
+        landed(zone, first, first + 9)
+    middle = next(path for path in tmp_path.rglob("*10-*19.parquet"))
+    middle.write_bytes(b"")
+    assert zone.recover("events.v1", "log-a", 0) == 10
+    assert len(list(tmp_path.rglob(".torn-*.parquet"))) == 2
+
+
+def test_recover_falls_back_on_superseded_files_where_the_merged_one_is_torn(tmp_path: Path) -> None:
+    zone = LandingZone(tmp_path)
+    landed(zone, 0, 9)
+    landed(zone, 10, 19)
+    landed(zone, 0, 19).write_bytes(b"PAR1")
+    assert zone.recover("events.v1", "log-a", 0) == 20
 
 
 def test_write_leaves_a_file_that_is_there_already(tmp_path: Path) -> None:

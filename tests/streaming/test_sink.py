@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 
 from platform_assets.contracts.landing import LandingFile
 from platform_assets.contracts.topics import EVENTS
-from resources.landing_zone import LandingZone
+from resources.landing_zone import LandingZone, PartitionTakenOver
 from streaming.decoding import SCHEMAS, DecodedBatch, decode_events
 from streaming.incarnations import LogReplaced
-from streaming.sink import Admission, LandingSink, Limits, PartitionTakenOver
+from streaming.sink import Admission, LandingSink, Limits
 from tests.streaming_records import NOW, event_batch
 
 TOPIC, LOG = EVENTS.name, "log1"

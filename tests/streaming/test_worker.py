@@ -96,7 +96,7 @@ class Platform:
         """The files of each partition follow on each other from 0 and their rows are that many, none twice."""
         for log in self.zone.logs(topic):
             for partition in range(EVENTS.partitions):
-                self.zone.recover(topic, log, partition)
+                self.zone.check(topic, log, partition)
         rows = self.rows(topic)
         places = list(zip(rows["kafka_partition"].to_pylist(), rows["kafka_offset"].to_pylist(), strict=True))
         assert len(places) == len(set(places)) == count
