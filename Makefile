@@ -4,9 +4,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 UV_VERSION := 0.13.9
+PEERS := .venv-peers
 
 .DEFAULT_GOAL := dev-install
-.PHONY: dev-install up down status kafka picture run-api manifest test test-integration check ci format lint type-check lock clean help
+.PHONY: dev-install up down status kafka picture run-api bench bench-peers manifest test test-integration check ci format lint type-check lock clean help
 
 dev-install: $(INSTALLED)  ## install the locked environment into .venv (a bare `make` does this)
 
@@ -41,6 +42,18 @@ picture: $(INSTALLED)  ## the README's lineage picture, from the running UI (nee
 run-api: $(INSTALLED)  ## the API alone on port 8000 (needs a Kafka: ANALYTICS_KAFKA__BOOTSTRAP_SERVERS)
 	@$(BIN)/python -m api
 
+bench: $(INSTALLED)  ## measure the streaming tier; five minutes, exit 1 on a missed target (ARGS="--help")
+	@$(BIN)/python -m streaming.benchmark $(ARGS)
+
+bench-peers: $(INSTALLED) $(PEERS)/.installed  ## the same job on stock Faust, Quix Streams, Bytewax and Pathway
+	@$(BIN)/python -m streaming.benchmark --engine platform faust quix bytewax pathway $(ARGS)
+
+# They hold confluent-kafka below ours, so they have an environment of their own.
+$(PEERS)/.installed: deployments/peers/requirements.lock
+	$(BIN)/uv venv --quiet --allow-existing --python $(BIN)/python $(PEERS)
+	$(BIN)/uv pip sync --quiet --python $(PEERS)/bin/python --require-hashes $<
+	@touch $@
+
 manifest: $(INSTALLED)  ## what Dagster reads of the dbt project
 	@DBT_PROJECT_DIR=dbt_project DBT_PROFILES_DIR=dbt_project $(BIN)/dbt --quiet parse
 
@@ -72,9 +85,11 @@ type-check: $(INSTALLED)  ## mypy --strict
 lock: $(INSTALLED)  ## resolve pyproject.toml anew; hashes, no registry addresses
 	$(BIN)/uv pip compile pyproject.toml --all-extras --group dev --universal --generate-hashes \
 	  --no-emit-index-url --no-header --quiet --output-file requirements.lock
+	$(BIN)/uv pip compile deployments/peers/requirements.in --universal --python-version 3.11 --generate-hashes \
+	  --no-emit-index-url --no-header --quiet --output-file deployments/peers/requirements.lock
 
 clean:  ## remove the environment and every cache; data folders stay
-	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis dbt_project/target *.egg-info
+	rm -rf $(VENV) $(PEERS) .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis dbt_project/target *.egg-info
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-18s %s\n", $$1, $$2}'
