@@ -1,38 +1,56 @@
-"""The Faust app of the landing worker: two topics in, Parquet files out."""
+"""The Faust app of the stream worker: events in; landing files, windows and live features out."""
 
+import asyncio
+import logging
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 import faust
 from faust.types import TP
 
-from platform_assets.contracts.topics import EVENTS, REJECTED
+from platform_assets.contracts.topics import EVENTS, LATE, PARTIALS, PREDICTIONS, REJECTED, WINDOWS
+from platform_assets.contracts.windows import WINDOWS as DEFINITIONS
+from platform_assets.windows.deduplication import HORIZON_BUCKETS
 from resources.landing_zone import LandingZone
-from resources.settings import Settings
-from streaming.decoding import SCHEMAS
+from resources.online_store import OnlineStoreError, SqliteLiveStore
+from resources.settings import Duties, Settings
+from streaming import decoding, stream_decoders
+from streaming.checkpoints import Checkpoints
+from streaming.emitter import Emitter
 from streaming.health import add_pages
 from streaming.incarnations import Incarnations
 from streaming.lander import Lander
+from streaming.live_features import LiveFeatures
+from streaming.merging import MergeStage
+from streaming.metrics import StreamMetrics, add_metrics_page
 from streaming.microbatch import SCHEME, MicroBatches, use_batches
+from streaming.pipeline import Pipeline
+from streaming.publishing import NewsLog
 from streaming.rejecting import RejectionLog
 from streaming.seeking import SeekBack
 from streaming.sink import Admission, LandingSink, Limits
+from streaming.stage import Stage
+from streaming.threads import Threads
+from streaming.windowing import WindowStage
+
+_log = logging.getLogger(__name__)
 
 APP_ID = "analytics-landing"
-TOPICS = (EVENTS.name, REJECTED.name)
-CLOSE_INTERVAL_S = 0.2
+LANDED_TOPICS = (EVENTS.name, REJECTED.name, WINDOWS.name, LATE.name, PREDICTIONS.name)
 # A batch of 1 MB is some 4,000 events; eight of them wait in front of an agent at most.
 FETCH_BYTES = 1 << 20
 WAITING_BATCHES = 8
 STALL_CHECK_INTERVAL_S = 5.0
 METADATA_MAX_AGE_MS = 3_000
+LIVE_FEATURES_INTERVAL_S = 1.0
+FETCH_WAIT_MS = 20
 
 
-def create_app(settings: Settings) -> Any:
+def create_app(settings: Settings, *, part_partitions: int = PARTIALS.partitions) -> Any:
     """Build the worker; nothing is contacted and nothing written before it starts.
 
     Returns:
-        A `faust.App`. `app.lander` is its `Lander`.
+        A `faust.App`. `app.pipeline` is its `Pipeline`.
     """
     app: Any = faust.App(
         APP_ID,
@@ -56,52 +74,127 @@ def create_app(settings: Settings) -> Any:
         web_port=settings.streaming.web_port,
         worker_redirect_stdouts=False,
     )
-    incarnations = Incarnations(settings.kafka.address)
-    sink = LandingSink(
-        LandingZone(settings.landing_dir),
-        Limits(
-            file_rows=settings.streaming.max_file_rows,
-            file_age_s=settings.streaming.max_file_age_s,
-            buffer_bytes=settings.streaming.max_buffer_mb << 20,
-        ),
-        SCHEMAS,
-        verify=incarnations.verify,
-    )
-    rejections = RejectionLog(settings)
-    lander = Lander(sink, incarnations, rejections.append, gives_up=lambda: bool(app.should_stop or app.rebalancing))
-    app.lander = lander
-    use_batches(app, MicroBatches(frozenset(TOPICS), positions=_LandedPositions(lander)))
-    _connect_lifecycle(app, lander, rejections)
-    seek_back = SeekBack(app, lander)
+    writers = _Writers(settings)
+    pipeline = _pipeline(app, settings, writers, part_partitions)
+    app.pipeline = pipeline
+    topics = frozenset(pipeline.topics)
+    use_batches(app, MicroBatches(topics, positions=_KeptPositions(pipeline), fetch_wait_ms=FETCH_WAIT_MS))
+    _connect_lifecycle(app, pipeline, writers)
+    seek_back = SeekBack(app, pipeline)
     app.timer(STALL_CHECK_INTERVAL_S)(seek_back.where_nothing_moved)
-    for name in TOPICS:
-        _add_agent(app, lander, seek_back, name)
-    add_pages(app, lander)
+    for name in sorted(topics):
+        _add_agent(app, pipeline, seek_back, name)
+    add_pages(app, pipeline)
+    add_metrics_page(app, pipeline.metrics)
     return app
 
 
-class _LandedPositions:
-    """The landing files as the positions of the partitions."""
+class _Writers:
+    """Where things go that do not land as files."""
 
-    def __init__(self, lander: Lander) -> None:
-        self._lander = lander
+    def __init__(self, settings: Settings) -> None:
+        self.rejections = RejectionLog(settings)
+        self.news = NewsLog(settings)
+        self.live: LiveFeatures | None = None
+        if settings.streaming.duties is Duties.ALL:
+            self.live = LiveFeatures(SqliteLiveStore(settings.live_store_path))
+
+    async def flush(self) -> None:
+        """Write the live features that have changed."""
+        if self.live is None:
+            return
+        try:
+            await asyncio.to_thread(self.live.flush)
+        except OnlineStoreError as error:
+            # Kept, and written with the next ones: what is live is of use only for as long as it is new.
+            _log.warning("live_features_unwritten waiting=%d reason=%s", self.live.waiting, error)
+
+    async def close(self) -> None:
+        """Deliver and write what is under way."""
+        await self.flush()
+        await self.rejections.close()
+        await self.news.close()
+
+
+def _pipeline(app: Any, settings: Settings, writers: _Writers, part_partitions: int) -> Pipeline:
+    chosen = settings.streaming
+    everything = chosen.duties is Duties.ALL
+    incarnations = Incarnations(settings.kafka.address)
+    threads, metrics = Threads(), StreamMetrics()
+    zone = LandingZone(settings.landing_dir)
+    limits = Limits(
+        file_rows=chosen.max_file_rows, file_age_s=chosen.max_file_age_s, buffer_bytes=chosen.max_buffer_mb << 20
+    )
+    schemas = decoding.SCHEMAS | stream_decoders.SCHEMAS
+    sink = LandingSink(zone, limits, schemas, verify=incarnations.verify)
+    checkpoints = Checkpoints(settings.landing_dir, APP_ID, ids_horizon=HORIZON_BUCKETS)
+    tell = None if writers.live is None else writers.live.update
+    stages: dict[str, Stage] = {
+        EVENTS.name: WindowStage(
+            DEFINITIONS,
+            deduplicate=everything,
+            idle_timeout_s=chosen.idle_timeout_s,
+            part_partitions=part_partitions,
+            tell=tell,
+        ),
+        PARTIALS.name: MergeStage(DEFINITIONS, tell=tell),
+    }
+
+    def gives_up() -> bool:
+        return bool(app.should_stop or app.rebalancing)
+
+    emitters = {
+        topic: Emitter(
+            stage,
+            writers.news.append,
+            checkpoints,
+            threads=threads,
+            gives_up=gives_up,
+            interval_s=chosen.emit_interval_s,
+            checkpoint_interval_s=chosen.checkpoint_interval_s,
+        )
+        for topic, stage in stages.items()
+    }
+    decoders = decoding.DECODERS | stream_decoders.DECODERS | {PARTIALS.name: decoding.decode_part_updates}
+    if not everything:
+        decoders |= {EVENTS.name: decoding.decode_for_windows}
+    return Pipeline(
+        zone=zone,
+        lander=Lander(sink, threads, metrics),
+        landed_topics=LANDED_TOPICS if everything else (),
+        stages=stages,
+        emitters=emitters,
+        checkpoints=checkpoints,
+        decoders=decoders,
+        incarnations=incarnations,
+        append_rejections=writers.rejections.append,
+        gives_up=gives_up,
+        threads=threads,
+        metrics=metrics,
+    )
+
+
+class _KeptPositions:
+    """The landing files and checkpoints as the positions of the partitions."""
+
+    def __init__(self, pipeline: Pipeline) -> None:
+        self._pipeline = pipeline
 
     async def resume(self, partitions: frozenset[TP]) -> Mapping[TP, int]:
-        positions = await self._lander.open([(tp.topic, tp.partition) for tp in partitions])
+        positions = await self._pipeline.open([(tp.topic, tp.partition) for tp in partitions])
         return {TP(topic, partition): position for (topic, partition), position in positions.items()}
 
     def landed(self, partition: TP) -> int | None:
-        owned = self._lander.sink.find(partition.topic, partition.partition)
-        return owned.landed if owned is not None and owned.landed > 0 else None
+        return self._pipeline.kept((partition.topic, partition.partition))
 
 
-def _add_agent(app: Any, lander: Lander, seek_back: SeekBack, name: str) -> None:
+def _add_agent(app: Any, pipeline: Pipeline, seek_back: SeekBack, name: str) -> None:
     topic = app.topic(name, key_serializer="raw", value_serializer="raw")
 
-    async def land(batches: Any) -> None:
+    async def take(batches: Any) -> None:
         async for batch in batches:
             try:
-                admission = await lander.take(batch)
+                admission = await pipeline.take(batch)
                 if admission is Admission.GAP:
                     await seek_back.after_gap(TP(batch.topic, batch.partition))
             except Exception as error:
@@ -109,29 +202,30 @@ def _add_agent(app: Any, lander: Lander, seek_back: SeekBack, name: str) -> None
                 await app.crash(error)
                 raise
 
-    app.agent(topic, name=f"land-{name}")(land)
+    app.agent(topic, name=f"take-{name}")(take)
 
 
-def _connect_lifecycle(app: Any, lander: Lander, rejections: RejectionLog) -> None:
-    async def land_and_let_go(sender: Any, revoked: Iterable[TP], **_: Any) -> None:
+def _connect_lifecycle(app: Any, pipeline: Pipeline, writers: _Writers) -> None:
+    async def let_go(sender: Any, revoked: Iterable[TP], **_: Any) -> None:
         """Rejoining the group waits for this, so the next owner starts where these files end."""
-        await lander.release([(tp.topic, tp.partition) for tp in revoked])
+        await pipeline.release([(tp.topic, tp.partition) for tp in revoked])
 
-    async def land_the_rest(sender: Any, **_: Any) -> None:
+    async def finish(sender: Any, **_: Any) -> None:
         """Runs after the streams have drained and before the consumer leaves the group."""
         try:
-            await lander.stop()
+            await pipeline.stop()
         finally:
-            await rejections.close()
+            await writers.close()
 
-    async def close_due_files() -> None:
+    async def run() -> None:
         try:
-            await lander.close_due()
+            await pipeline.run()
         except Exception as error:
             await app.crash(error)
             raise
 
     # Signals hold their receivers weakly unless told otherwise; these functions live nowhere else.
-    app.on_partitions_revoked.connect(land_and_let_go, weak=False)
-    app.on_before_shutdown.connect(land_the_rest, weak=False)
-    app.timer(CLOSE_INTERVAL_S)(close_due_files)
+    app.on_partitions_revoked.connect(let_go, weak=False)
+    app.on_before_shutdown.connect(finish, weak=False)
+    app.task(run)
+    app.timer(LIVE_FEATURES_INTERVAL_S)(writers.flush)

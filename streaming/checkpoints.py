@@ -20,6 +20,7 @@ import numpy as np
 import pyarrow as pa
 
 from platform_assets.windows.columns import Hashes
+from platform_assets.windows.watermark import BEFORE_ALL
 from resources.durable_files import replace
 
 _log = logging.getLogger(__name__)
@@ -55,6 +56,11 @@ class Checkpoint:
     next_offset: int
     watermark_ms: int
     tables: Mapping[str, SavedTable] = field(default_factory=dict)
+
+    @classmethod
+    def empty(cls, next_offset: int) -> "Checkpoint":
+        """Nothing has been counted, and counting begins at an offset."""
+        return cls(next_offset, int(BEFORE_ALL))
 
 
 class Checkpoints:
@@ -106,9 +112,9 @@ class Checkpoints:
         return path
 
     def prune_ids(self, log: str, partition: int, before: int) -> None:
-        """Remove the id files of offsets below `before`, which are past the horizon."""
-        for first, _, path in _spans(self._folder(log, partition) / "ids"):
-            if first < before:
+        """Remove the id files that hold offsets below `before` only, which are past the horizon."""
+        for _, last, path in _spans(self._folder(log, partition) / "ids"):
+            if last < before:
                 path.unlink()
 
     def _ids_files_before(self, log: str, partition: int, next_offset: int) -> Iterator[Path]:

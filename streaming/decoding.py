@@ -10,13 +10,18 @@ from dataclasses import dataclass
 from typing import Any
 
 import msgspec
+import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
-from platform_assets.contracts.events import Event, InvalidEvent, decode_event, encode_payload
 from platform_assets.contracts.landing import EVENT_COLUMNS, LOG_COLUMNS, REJECTION_COLUMNS
 from platform_assets.contracts.rejections import Rejection, decode_rejection, encode_rejection, reject_in_the_stream
 from platform_assets.contracts.topics import EVENTS, REJECTED
+from platform_assets.contracts.windows import PartUpdates, decode_parts
 from resources.landing_zone import arrow_schema
+from streaming.event_columns import TEXT_FIELDS, EventColumns
+from streaming.event_decoding import decode_columns
+from streaming.one_by_one import NOT_DECODABLE, Refused, microseconds
 from streaming.record_batch import RecordBatch
 
 EVENT_SCHEMA = arrow_schema(EVENT_COLUMNS)
@@ -25,12 +30,6 @@ REJECTION_SCHEMA = arrow_schema(REJECTION_COLUMNS)
 # A broker takes records of 1 MB unless told otherwise; escaped control characters make a body six times longer.
 MAX_REJECTION_BYTES = 900_000
 SHORTENED_BODY_CHARS = 100_000
-
-_EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
-_MICROSECOND = dt.timedelta(microseconds=1)
-# Years 1 to 9999 in UTC: an offset can carry a readable time just out of what Python and SQL can say.
-_FIRST_TIME = (dt.datetime.min.replace(tzinfo=dt.UTC) - _EPOCH) // _MICROSECOND
-_LAST_TIME = (dt.datetime.max.replace(tzinfo=dt.UTC) - _EPOCH) // _MICROSECOND
 
 
 @dataclass(frozen=True)
@@ -46,8 +45,13 @@ class DecodedBatch:
     partition: int
     start: int
     next_offset: int
-    rows: pa.RecordBatch
+    rows: pa.RecordBatch | None
+    """None where nothing of the topic lands."""
     rejections: Sequence[Rejection] = ()
+    events: EventColumns | None = None
+    """On the events topic, what the rows were made of."""
+    parts: Sequence[PartUpdates] = ()
+    """On the topic of parts, its records."""
 
 
 Decode = Callable[[RecordBatch, str, dt.datetime], DecodedBatch]
@@ -56,38 +60,40 @@ Decode = Callable[[RecordBatch, str, dt.datetime], DecodedBatch]
 
 def decode_events(batch: RecordBatch, log: str, now: dt.datetime) -> DecodedBatch:
     """Rows of `EVENT_COLUMNS`; what is not an event becomes a rejection that names the exact record."""
-    events: list[Event] = []
-    payloads: list[str] = []
-    offsets: list[int] = []
-    occurred_us: list[int] = []
-    received_us: list[int] = []
-    rejections: list[Rejection] = []
+    events, refused = decode_columns(batch, land=True)
+    columns = {name: events.array(name) for name in TEXT_FIELDS}
+    columns["schema_version"] = pa.array(events.schema_versions, pa.int32())
+    columns["payload"] = pa.array(events.payloads, pa.string())
+    columns["occurred_at"] = _array(events.occurred_us, EVENT_SCHEMA.field("occurred_at").type)
+    columns["received_at"] = _array(events.received_us, EVENT_SCHEMA.field("received_at").type)
+    rejections = _rejections(refused, batch, log, now)
+    return _decoded(
+        batch, log, columns=columns, offsets=events.offsets, schema=EVENT_SCHEMA, rejections=rejections, events=events
+    )
+
+
+def decode_for_windows(batch: RecordBatch, log: str, now: dt.datetime) -> DecodedBatch:
+    """The same verdicts as `decode_events`, without the rows that land."""
+    events, refused = decode_columns(batch, land=False)
+    rejections = _rejections(refused, batch, log, now)
+    return DecodedBatch(
+        batch.topic, log, batch.partition, batch.start, batch.next_offset, None, rejections, events=events
+    )
+
+
+def decode_part_updates(batch: RecordBatch, log: str, now: dt.datetime) -> DecodedBatch:
+    """The parts of windows that are to be merged; nothing of them lands."""
+    parts: list[PartUpdates] = []
+    refused: list[Refused] = []
     for record in batch.records:
-        value = record.value
         try:
-            event, payload, occurred, received = _event_of(value)
-        except InvalidEvent as error:
-            rejections.append(
-                reject_in_the_stream(
-                    value or b"",
-                    reason=error.reason,
-                    event_id=error.event_id,
-                    rejected_at=now,
-                    topic=batch.topic,
-                    log=log,
-                    partition=batch.partition,
-                    offset=record.offset,
-                )
-            )
-            continue
-        events.append(event)
-        payloads.append(payload)
-        offsets.append(record.offset)
-        occurred_us.append(occurred)
-        received_us.append(received)
-    made: dict[str, list[Any]] = {"payload": payloads, "occurred_at": occurred_us, "received_at": received_us}
-    columns = {name: made.get(name) or [getattr(event, name) for event in events] for name in _OWN_EVENT_COLUMNS}
-    return _decoded(batch, log, columns=columns, offsets=offsets, schema=EVENT_SCHEMA, rejections=rejections)
+            parts.append(decode_parts(record.value or b""))
+        except NOT_DECODABLE as error:
+            refused.append(Refused(record.offset, record.value, f"Not parts of windows: {error}", None))
+    rejections = _rejections(refused, batch, log, now)
+    return DecodedBatch(
+        batch.topic, log, batch.partition, batch.start, batch.next_offset, None, rejections, parts=parts
+    )
 
 
 def decode_rejections(batch: RecordBatch, log: str, now: dt.datetime) -> DecodedBatch:
@@ -98,8 +104,11 @@ def decode_rejections(batch: RecordBatch, log: str, now: dt.datetime) -> Decoded
         rejection, time_us = _rejection_of(record.value, batch, log, record.offset, now)
         rejections.append(rejection)
         times_us.append(time_us)
-    columns: dict[str, list[Any]] = {
-        name: times_us if name == "rejected_at" else [getattr(rejection, name) for rejection in rejections]
+    columns = {
+        name: _array(
+            times_us if name == "rejected_at" else [getattr(rejection, name) for rejection in rejections],
+            REJECTION_SCHEMA.field(name).type,
+        )
         for name in _OWN_REJECTION_COLUMNS
     }
     return _decoded(batch, log, columns=columns, offsets=batch.offsets, schema=REJECTION_SCHEMA)
@@ -117,19 +126,23 @@ def rejection_record(rejection: Rejection) -> tuple[bytes, bytes]:
     return rejection.event_id.encode(), value
 
 
-_OWN_EVENT_COLUMNS = [name for name in EVENT_COLUMNS if name not in LOG_COLUMNS]
 _OWN_REJECTION_COLUMNS = [name for name in REJECTION_COLUMNS if name not in LOG_COLUMNS]
 
 
-def _event_of(value: bytes | None) -> tuple[Event, str, int, int]:
-    if value is None:
-        raise InvalidEvent("The record has no value")
-    event = decode_event(value)
-    try:
-        payload = encode_payload(event.payload)
-        return event, payload, _microseconds(event.occurred_at), _microseconds(event.received_at)
-    except (ValueError, OverflowError, RecursionError, msgspec.MsgspecError) as error:
-        raise InvalidEvent(str(error) or type(error).__name__, event.event_id) from None
+def _rejections(refused: Sequence[Refused], batch: RecordBatch, log: str, now: dt.datetime) -> tuple[Rejection, ...]:
+    return tuple(
+        reject_in_the_stream(
+            record.value or b"",
+            reason=record.reason,
+            event_id=record.event_id,
+            rejected_at=now,
+            topic=batch.topic,
+            log=log,
+            partition=batch.partition,
+            offset=record.offset,
+        )
+        for record in refused
+    )
 
 
 def _rejection_of(
@@ -138,8 +151,8 @@ def _rejection_of(
     try:
         rejection = decode_rejection(value or b"")
         _check_places(rejection)
-        return rejection, _microseconds(rejection.rejected_at)
-    except (msgspec.MsgspecError, ValueError, OverflowError, RecursionError, TypeError) as error:
+        return rejection, microseconds(rejection.rejected_at)
+    except (*NOT_DECODABLE, TypeError) as error:
         itself = reject_in_the_stream(
             value or b"",
             reason=f"Not a rejection: {error}",
@@ -150,7 +163,7 @@ def _rejection_of(
             partition=batch.partition,
             offset=offset,
         )
-        return itself, _microseconds(now)
+        return itself, microseconds(now)
 
 
 def _check_places(rejection: Rejection) -> None:
@@ -161,23 +174,15 @@ def _check_places(rejection: Rejection) -> None:
         raise ValueError(f"source_offset {rejection.source_offset} is out of range")
 
 
-def _microseconds(time: dt.datetime) -> int:
-    if time.tzinfo is None:
-        raise ValueError(f"The time {time.isoformat()} has no offset from UTC")
-    since_epoch = (time - _EPOCH) // _MICROSECOND
-    if not _FIRST_TIME <= since_epoch <= _LAST_TIME:
-        raise ValueError(f"The time {time.isoformat()} is outside the years 1 to 9999 in UTC")
-    return since_epoch
-
-
 def _decoded(
     batch: RecordBatch,
     log: str,
     *,
-    columns: Mapping[str, list[Any]],
-    offsets: list[int],
+    columns: Mapping[str, pa.Array],
+    offsets: Sequence[int] | NDArray[np.int64],
     schema: pa.Schema,
     rejections: Sequence[Rejection] = (),
+    events: EventColumns | None = None,
 ) -> DecodedBatch:
     count = len(offsets)
     place = {
@@ -185,12 +190,14 @@ def _decoded(
         "kafka_partition": pa.repeat(pa.scalar(batch.partition, pa.int32()), count),
         "kafka_offset": pa.array(offsets, pa.int64()),
     }
-    arrays = [place[field.name] if field.name in place else _array(columns[field.name], field.type) for field in schema]
+    arrays = [place[name] if name in place else columns[name] for name in schema.names]
     rows = pa.RecordBatch.from_arrays(arrays, schema=schema)
-    return DecodedBatch(batch.topic, log, batch.partition, batch.start, batch.next_offset, rows, tuple(rejections))
+    return DecodedBatch(
+        batch.topic, log, batch.partition, batch.start, batch.next_offset, rows, tuple(rejections), events
+    )
 
 
-def _array(values: list[Any], kind: pa.DataType) -> pa.Array:
+def _array(values: Sequence[Any] | NDArray[np.int64], kind: pa.DataType) -> pa.Array:
     if pa.types.is_timestamp(kind):
         return pa.array(values, pa.int64()).view(kind)
     return pa.array(values, kind)

@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from streaming.lander import Lander
+from streaming.pipeline import Pipeline
 
 
-def add_pages(app: Any, lander: Lander) -> None:
+def add_pages(app: Any, pipeline: Pipeline) -> None:
     """Serve GET /health/live, /health/ready and /partitions/ on the app's web server."""
 
     async def live(view: Any, request: Any) -> Any:
@@ -14,20 +14,20 @@ def add_pages(app: Any, lander: Lander) -> None:
 
     async def ready(view: Any, request: Any) -> Any:
         """200 once partitions are assigned and sought; 503 before, while they move and while nothing can be written."""
-        if lander.is_ready:
+        if pipeline.is_ready:
             return view.json({"status": "ready"})
-        paused = lander.paused
+        paused = pipeline.lander.paused
         reason = f"landing is paused: {paused.reason}" if paused is not None else "no partitions are assigned yet"
         return view.json({"status": "not ready", "reason": reason}, status=503)
 
     async def partitions(view: Any, request: Any) -> Any:
         """Per partition the next offset to fetch, the next to land and the end of the log as last seen."""
-        paused = lander.paused
+        paused = pipeline.lander.paused
         return view.json(
             {
-                "ready": lander.is_ready,
+                "ready": pipeline.is_ready,
                 "paused": None if paused is None else {"reason": paused.reason, "attempts": paused.attempts},
-                "partitions": lander.report(),
+                "partitions": pipeline.report(),
             }
         )
 

@@ -146,6 +146,10 @@ class StreamMetrics(Collector):
         held.is_assigned = False
         held.windows_open = 0
 
+    def end_of_log(self, topic: str, partition: int) -> int:
+        """The high watermark as last seen."""
+        return self._of(topic, partition).high_watermark
+
     @property
     def lag(self) -> int:
         """Events behind, over the partitions that are assigned."""

@@ -1,8 +1,9 @@
-"""The landing sink: buffers rows per partition and closes files that cover contiguous ranges of offsets.
+"""Buffers rows per partition and closes files that cover contiguous ranges of offsets.
 
-Plain and synchronous; all calls come from one thread (see `lander`). The sink keeps, for each partition it owns, the
-position that the next batch has to start at. That check alone makes it exact: whatever the consumer drops, repeats or
-reorders on a rebalance or restart, a range is landed once, in order, or not at all.
+Plain and synchronous. Everything but `write` belongs to one thread; `write` belongs to the thread that touches the
+landing zone, so that decoding goes on while a file is compressed and synced (see `lander`). The sink keeps, for each
+partition it owns, the position that the next batch has to start at. That check alone makes it exact: whatever the
+consumer drops, repeats or reorders on a rebalance or restart, a range is landed once, in order, or not at all.
 """
 
 import enum
@@ -42,6 +43,16 @@ class Limits:
     buffer_bytes: int
 
 
+@dataclass(frozen=True)
+class FullFile:
+    """Rows on their way to a file. They stay where they are until the file is durable."""
+
+    file: LandingFile
+    rows: tuple[pa.RecordBatch, ...] = field(repr=False)
+    row_count: int
+    byte_count: int
+
+
 @dataclass
 class OwnedPartition:
     """One partition of one incarnation. Offsets below `landed` are in files, those below `position` are buffered."""
@@ -57,6 +68,7 @@ class OwnedPartition:
     opened_at: float | None = None
     high_watermark: int | None = None
     rows: list[pa.RecordBatch] = field(default_factory=list, repr=False)
+    full: FullFile | None = None
 
 
 class LandingSink:
@@ -88,21 +100,18 @@ class LandingSink:
         """One owned partition."""
         return self._owned.get((topic, partition))
 
-    def open(self, topic: str, log: str, partition: int) -> int:
-        """Own a partition, or go on owning it, and return the offset to fetch next.
+    def position(self, topic: str, partition: int, log: str) -> int | None:
+        """The offset to fetch next of an owned partition of this incarnation; None where it is not owned."""
+        owned = self._owned.get((topic, partition))
+        return owned.position if owned is not None and owned.log == log else None
 
-        Raises:
-            LandingZoneDamaged: its files do not follow on each other.
-        """
+    def open(self, topic: str, log: str, partition: int, landed: int) -> None:
+        """Own a partition of which everything below `landed` is in files."""
         known = self._owned.get((topic, partition))
-        if known is not None and known.log == log:
-            return known.position
         if known is not None:
             _log.error("incarnation_replaced topic=%s partition=%d old=%s new=%s unlanded=%d",
                        topic, partition, known.log, log, known.position - known.landed)  # fmt: skip
-        position = self._zone.recover(topic, log, partition)
-        self._owned[topic, partition] = OwnedPartition(topic, log, partition, landed=position, position=position)
-        return position
+        self._owned[topic, partition] = OwnedPartition(topic, log, partition, landed=landed, position=landed)
 
     def release(self, partitions: Iterable[Partition]) -> int:
         """Forget partitions and return how many offsets of them were not landed; the log still has those."""
@@ -131,6 +140,8 @@ class LandingSink:
         if batch.log != owned.log:
             return Admission.NOT_OWNED
         rows = batch.rows
+        if rows is None:
+            raise TypeError(f"Batches of {batch.topic} are decoded without rows, and the topic lands")
         if batch.start < owned.position:
             rows = rows.filter(pc.greater_equal(rows["kafka_offset"], owned.position))
         if owned.opened_at is None:
@@ -142,55 +153,99 @@ class LandingSink:
         owned.position = batch.next_offset
         return Admission.TAKE
 
+    @property
+    def buffered_bytes(self) -> int:
+        """Rows in memory, those on their way to a file included."""
+        return sum(
+            owned.buffered_bytes + (owned.full.byte_count if owned.full is not None else 0)
+            for owned in self._owned.values()
+        )
+
+    @property
+    def is_half_full(self) -> bool:
+        """Whether a file should be closed soon."""
+        return self.buffered_bytes >= self._limits.buffer_bytes // 2
+
+    @property
+    def has_room(self) -> bool:
+        """Whether another batch may be taken before a file is closed."""
+        return self.buffered_bytes < self._limits.buffer_bytes
+
     def due(self) -> list[Partition]:
-        """The partitions whose file is to be closed now: too many rows, too old, or the largest of too many bytes."""
+        """The partitions whose file is to be closed now: too many rows, too old, or the largest of too many bytes.
+
+        Half of the bytes are for what is being written meanwhile.
+        """
         now = self._clock()
         due = [
             key
             for key, owned in self._owned.items()
-            if owned.opened_at is not None
-            and (owned.buffered_rows >= self._limits.file_rows or now - owned.opened_at >= self._limits.file_age_s)
+            if owned.full is not None
+            or (
+                owned.opened_at is not None
+                and (owned.buffered_rows >= self._limits.file_rows or now - owned.opened_at >= self._limits.file_age_s)
+            )
         ]
         remaining = sorted(
             (owned.buffered_bytes, key) for key, owned in self._owned.items() if key not in due and owned.buffered_bytes
         )
         total = sum(size for size, _ in remaining)
-        while remaining and total > self._limits.buffer_bytes:
+        while remaining and total > self._limits.buffer_bytes // 2:
             size, key = remaining.pop()
             total -= size
             due.append(key)
         return due
 
-    def close(self, partitions: Collection[Partition]) -> list[LandingFile]:
-        """Write what is buffered of these partitions, one file each; the buffers are kept until their file is durable.
+    def fill(self, partitions: Collection[Partition]) -> list[FullFile]:
+        """What is buffered of these partitions, one file each; a partition whose last file is not written goes on
+        with that one."""
+        return [
+            full
+            for key in partitions
+            if (owned := self._owned.get(key)) is not None and (full := self._fill(owned)) is not None
+        ]
+
+    @staticmethod
+    def _fill(owned: OwnedPartition) -> FullFile | None:
+        if owned.full is None and owned.position > owned.landed:
+            file = LandingFile(owned.topic, owned.log, owned.partition, owned.landed, owned.position - 1)
+            owned.full = FullFile(file, tuple(owned.rows), owned.buffered_rows, owned.buffered_bytes)
+            owned.rows = []
+            owned.buffered_rows = owned.buffered_bytes = 0
+            owned.opened_at = None
+        return owned.full
+
+    def write(self, files: Collection[FullFile]) -> None:
+        """Write files durably; those of an attempt that failed half-way may come again.
 
         Raises:
             OSError: the disk is full or failing; call again later.
             PartitionTakenOver: see there.
         """
-        pending = [owned for key in partitions if (owned := self._owned.get(key)) and owned.position > owned.landed]
-        if not pending:
-            return []
-        self._verify({(owned.topic, owned.log) for owned in pending})
-        return [self._close(owned) for owned in pending]
+        if files:
+            self._verify({(full.file.topic, full.file.log) for full in files})
+        for full in files:
+            self._write(full)
 
-    def _close(self, owned: OwnedPartition) -> LandingFile:
-        file = LandingFile(owned.topic, owned.log, owned.partition, owned.landed, owned.position - 1)
+    def _write(self, full: FullFile) -> None:
+        file = full.file
         # Found already: our own, renamed by an attempt that failed to sync its folder.
         found = (self._zone.root / file.path).exists()
-        next_offset = self._zone.next_offset(owned.topic, owned.log, owned.partition)
-        if not found and next_offset != owned.landed:
+        next_offset = self._zone.next_offset(file.topic, file.log, file.partition)
+        if not found and next_offset != file.first:
             raise PartitionTakenOver(
-                f"{owned.topic}[{owned.partition}]: this worker goes on from offset {owned.landed}, but the landing "
+                f"{file.topic}[{file.partition}]: this worker goes on from offset {file.first}, but the landing "
                 f"zone is at {next_offset}. Another worker writes the same partition of the same data folder."
             )
-        table = pa.Table.from_batches(owned.rows, schema=self._schemas[owned.topic])
-        self._zone.write(table, file)
+        self._zone.write(pa.Table.from_batches(full.rows, schema=self._schemas[file.topic]), file)
         _log.info("file_landed topic=%s partition=%d first=%d last=%d rows=%d",
-                  file.topic, file.partition, file.first, file.last, table.num_rows)  # fmt: skip
-        owned.landed = owned.position
-        owned.landed_rows += table.num_rows
-        owned.rows = []
-        owned.buffered_rows = owned.buffered_bytes = 0
-        owned.opened_at = None
-        return file
+                  file.topic, file.partition, file.first, file.last, full.row_count)  # fmt: skip
+
+    def landed(self, files: Collection[FullFile]) -> None:
+        """These have been written: forget their rows."""
+        for full in files:
+            owned = self._owned.get((full.file.topic, full.file.partition))
+            if owned is not None and owned.full is full:
+                owned.landed = full.file.last + 1
+                owned.landed_rows += full.row_count
+                owned.full = None

@@ -9,7 +9,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from resources.event_log.topics import LogUnavailable, ensure_topics
+from platform_assets.contracts.topics import PARTIALS
+from resources.event_log.topics import Log, LogUnavailable, ensure_topics
 from resources.settings import Settings
 
 BROKER_PATIENCE_S = 30.0
@@ -30,11 +31,11 @@ def run(settings: Settings) -> None:
         SystemExit: 0 after SIGTERM or SIGINT with everything landed, 1 after an error.
     """
     check_port(settings.streaming.web_port, "ANALYTICS_STREAMING__WEB_PORT")
-    wait_for_topics(settings.kafka.address)
+    logs = wait_for_topics(settings.kafka.address)
     # Imported once there is a broker: half a second of Faust.
     from streaming.app import create_app
 
-    execute(create_app(settings), settings.root / "worker")
+    execute(create_app(settings, part_partitions=logs[PARTIALS.name].partitions), settings.root / "worker")
 
 
 def execute(app: Any, folder: Path) -> None:
@@ -89,8 +90,8 @@ def check_port(port: int, variable: str) -> None:
             ) from None
 
 
-def wait_for_topics(address: str) -> None:
-    """Make the topics that are missing. Raises CannotStart where no broker answers within 30 s."""
+def wait_for_topics(address: str) -> dict[str, Log]:
+    """Make the topics that are missing and describe all. Raises CannotStart where no broker answers within 30 s."""
     deadline = time.monotonic() + BROKER_PATIENCE_S
     while True:
         try:
@@ -105,4 +106,4 @@ def wait_for_topics(address: str) -> None:
             time.sleep(0.25)
         else:
             _log.info("topics_found %s", " ".join(f"{log.topic}={log.log}" for log in logs.values()))
-            return
+            return logs

@@ -154,6 +154,11 @@ class SeenIds:
         return [(number, np.concatenate(parts)) for number, parts in found.items()]
 
     @property
+    def newest_bucket(self) -> int | None:
+        """The number of the bucket that the clock is in."""
+        return self._buckets[-1].number if self._buckets else None
+
+    @property
     def oldest_bucket(self) -> int | None:
         """The number of the oldest bucket that is remembered."""
         return self._buckets[0].number if self._buckets else None

@@ -134,11 +134,10 @@ class PartitionWindows:
         return Snapshot(self.watermark.value_ms, {name: windows.snapshot() for name, windows in self._windows.items()})
 
     def restore(self, snapshot: Snapshot) -> None:
-        """Take up a snapshot; to be called on a fresh engine. Definitions that it does not know start empty."""
+        """Take up a snapshot; to be called on a fresh engine. Definitions that it does not hold start empty."""
         self.watermark.advance_to(snapshot.watermark_ms)
         for name, columns in snapshot.windows.items():
-            if name in self._windows:
-                self._windows[name].restore(columns)
+            self._windows[name].restore(columns)
 
 
 def new_windows(definition: WindowDefinition, *, parts: bool = False) -> Windows:

@@ -1,5 +1,5 @@
 """What a deployment chooses, as one typed tree read from `ANALYTICS_*` environment variables."""
 
-from resources.settings.tree import Environment, Settings, SettingsError, load_settings
+from resources.settings.tree import Duties, Environment, Settings, SettingsError, load_settings
 
-__all__ = ["Environment", "Settings", "SettingsError", "load_settings"]
+__all__ = ["Duties", "Environment", "Settings", "SettingsError", "load_settings"]

@@ -68,6 +68,13 @@ class DagsterSettings(_Section):
     )
 
 
+class Duties(enum.StrEnum):
+    """What the stream worker does."""
+
+    ALL = "all"
+    WINDOWS = "windows"
+
+
 class StreamingSettings(_Section):
     """The worker and its landing sink."""
 
@@ -76,6 +83,12 @@ class StreamingSettings(_Section):
     max_file_age_s: float = Field(2.0, gt=0, description="The longest a record waits before its file is closed.")
     max_buffer_mb: int = Field(64, ge=1)
     session_timeout_s: float = Field(6.0, gt=0, description="How soon a killed worker's partitions are free again.")
+    duties: Duties = Field(Duties.ALL, description="`windows` neither lands nor deduplicates: for measurements.")
+    emit_interval_s: float = Field(0.01, gt=0, description="The least time between two changes of one window.")
+    checkpoint_interval_s: float = Field(2.0, gt=0, description="How much of the log a crash makes the worker repeat.")
+    idle_timeout_s: float = Field(
+        5.0, gt=0, description="Silence after which a partition's windows close by the clock."
+    )
     scorer_web_port: Port = Field(6067, description="The scorer's web view.")
     score_interval_s: float = Field(1.0, ge=0, description="An entity is scored in the stream at most this often.")
 

@@ -1,0 +1,130 @@
+"""The accepted events of a micro-batch as columns: what the landing rows and the windows both read."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
+from operator import attrgetter
+from typing import Any
+
+import msgspec
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from streaming.id_hashes import hash_ids
+
+TEXT_FIELDS = (
+    "event_id",
+    "event_type",
+    "event_name",
+    "user_id",
+    "session_id",
+    "source_service",
+    "correlation_id",
+    "traceparent",
+)
+"""The envelope's fields that are text or null."""
+
+JsonText = bytes | msgspec.Raw
+
+
+@dataclass(frozen=True)
+class SelectedPayloads:
+    """Payload fields of some events of a batch; the columns have one entry for each entry of `rows`."""
+
+    rows: NDArray[np.int64]
+    """Positions in the batch's columns, ascending."""
+    columns: Mapping[str, list[Any]]
+
+
+@dataclass(frozen=True)
+class EventColumns:
+    """One entry per accepted event in every column, in ascending order of their offsets.
+
+    Times are microseconds since the epoch. Payloads are JSON objects, checked to the end.
+    """
+
+    offsets: NDArray[np.int64]
+    occurred_us: NDArray[np.int64]
+    received_us: NDArray[np.int64]
+    schema_versions: list[int] = field(repr=False)
+    payloads: list[JsonText] = field(repr=False)
+    texts: Mapping[str, list[str | None]] = field(repr=False)
+    """By field, each of `TEXT_FIELDS`."""
+    arrays: dict[str, pa.Array] = field(default_factory=dict, repr=False)
+    """String arrays of some of the texts, as far as they were needed already."""
+
+    def __len__(self) -> int:
+        """The number of events."""
+        return len(self.offsets)
+
+    def column(self, name: str) -> list[str | None]:
+        """The values of a text field of the envelope; raises KeyError for any other name."""
+        return self.texts[name]
+
+    def array(self, name: str) -> pa.Array:
+        """A text field of the envelope as a string array."""
+        if name not in self.arrays:
+            self.arrays[name] = pa.array(self.texts[name], pa.string())
+        return self.arrays[name]
+
+    def take(self, rows: NDArray[np.int64]) -> "EventColumns":
+        """The events at these positions, in this order."""
+        places = rows.tolist()
+        return EventColumns(
+            self.offsets[rows],
+            self.occurred_us[rows],
+            self.received_us[rows],
+            [self.schema_versions[row] for row in places],
+            [self.payloads[row] for row in places],
+            {name: [values[row] for row in places] for name, values in self.texts.items()},
+        )
+
+    @cached_property
+    def id_hashes(self) -> NDArray[np.uint64]:
+        """The event ids as 64-bit hashes that are the same in every process."""
+        return hash_ids(self.array("event_id"))
+
+    def payload_values(
+        self, fields: Sequence[str], event_names: frozenset[str] | None = None, *, absent: object = None
+    ) -> SelectedPayloads:
+        """The values of top-level payload fields, `absent` where there is none, of the events with one of these names.
+
+        Values are as JSON has them: text, numbers, booleans, lists, objects. `event_names` None selects all events.
+        """
+        if event_names is None:
+            rows, chosen = np.arange(len(self), dtype=np.int64), self.payloads
+        else:
+            places = [row for row, name in enumerate(self.texts["event_name"]) if name in event_names]
+            rows, chosen = np.array(places, np.int64), [self.payloads[row] for row in places]
+        decode = _selecting_decoder(tuple(fields), absent).decode
+        selected = [decode(payload) for payload in chosen]
+        return SelectedPayloads(
+            rows, {name: list(map(attrgetter(_slot(n)), selected)) for n, name in enumerate(fields)}
+        )
+
+
+@lru_cache
+def _selecting_decoder(fields: tuple[str, ...], absent: object) -> msgspec.json.Decoder[Any]:
+    """Reads only these fields of an object, whatever they are called, and skips the others."""
+    slots = [(_slot(place), Any, absent) for place in range(len(fields))]
+    names = {_slot(place): name for place, name in enumerate(fields)}
+    return msgspec.json.Decoder(msgspec.defstruct("SelectedFields", slots, rename=names, gc=False))
+
+
+def _slot(place: int) -> str:
+    return f"field_{place}"
+
+
+def in_order_of_offsets(first: EventColumns, second: EventColumns) -> EventColumns:
+    """The events of both."""
+    offsets = np.concatenate([first.offsets, second.offsets])
+    both = EventColumns(
+        offsets,
+        np.concatenate([first.occurred_us, second.occurred_us]),
+        np.concatenate([first.received_us, second.received_us]),
+        first.schema_versions + second.schema_versions,
+        first.payloads + second.payloads,
+        {name: first.texts[name] + second.texts[name] for name in TEXT_FIELDS},
+    )
+    return both.take(np.argsort(offsets, kind="stable"))

@@ -1,0 +1,292 @@
+"""Takes the micro-batches of every topic through its steps: decode, reject, land, count in windows.
+
+A partition goes on at the smaller of two positions: that of its landing files and that of its checkpoint. Each step
+skips what it has had. What is neither landed nor saved when the worker dies is read from the log again.
+"""
+
+import asyncio
+import datetime as dt
+import logging
+import time
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+
+from resources.event_log.topics import Log, LogUnavailable
+from resources.landing_zone import LandingZone
+from streaming.checkpoints import Checkpoint, Checkpoints
+from streaming.decoding import Decode, DecodedBatch, rejection_record
+from streaming.emitter import Emitter
+from streaming.incarnations import Incarnations
+from streaming.lander import FIRST_RETRY_S, LONGEST_RETRY_S, Lander
+from streaming.metrics import StreamMetrics
+from streaming.record_batch import RecordBatch
+from streaming.sink import Admission, Partition
+from streaming.stage import Restored, Stage
+from streaming.threads import Threads
+
+_log = logging.getLogger(__name__)
+
+AppendRejections = Callable[[list[tuple[bytes, bytes]]], Awaitable[None]]
+"""Appends records to the rejected topic and returns when the broker has acknowledged them; raises LogUnavailable."""
+
+
+class Pipeline:
+    """The worker's steps over the partitions that it owns; owned by one event loop."""
+
+    def __init__(
+        self,
+        *,
+        zone: LandingZone,
+        lander: Lander,
+        landed_topics: Collection[str],
+        stages: Mapping[str, Stage],
+        emitters: Mapping[str, Emitter],
+        checkpoints: Checkpoints,
+        decoders: Mapping[str, Decode],
+        incarnations: Incarnations,
+        append_rejections: AppendRejections,
+        gives_up: Callable[[], bool],
+        threads: Threads,
+        metrics: StreamMetrics,
+    ) -> None:
+        """`gives_up` says that waiting must end: the worker stops, or its partitions are being taken away."""
+        self._zone = zone
+        self._lander = lander
+        self._sink = lander.sink
+        self._landed_topics = frozenset(landed_topics)
+        self._stages = stages
+        self._emitters = emitters
+        self._checkpoints = checkpoints
+        self._decoders = decoders
+        self._incarnations = incarnations
+        self._append_rejections = append_rejections
+        self._gives_up = gives_up
+        self._threads = threads
+        self._metrics = metrics
+        self._logs: dict[Partition, str] = {}
+        self._ready = False
+        # Arrow's first array imports pandas where it is installed, a second that the group join hides.
+        threads.warm_up(self._decode_nothing)
+
+    @property
+    def topics(self) -> frozenset[str]:
+        """The topics that are read: those that land, and those that a stage takes."""
+        return self._landed_topics | self._stages.keys()
+
+    @property
+    def metrics(self) -> StreamMetrics:
+        """What it has done."""
+        return self._metrics
+
+    @property
+    def lander(self) -> Lander:
+        """The step that lands."""
+        return self._lander
+
+    @property
+    def is_ready(self) -> bool:
+        """Partitions are assigned and sought, and files can be written."""
+        return self._ready and self._lander.paused is None
+
+    def positions(self) -> dict[Partition, int]:
+        """The offset to fetch next of every owned partition."""
+        return {place: found for place in list(self._logs) if (found := self.position(place)) is not None}
+
+    def position(self, place: Partition) -> int | None:
+        """The offset to fetch next; None where the partition is not owned."""
+        log = self._logs.get(place)
+        return None if log is None else min(self._step_positions(place, log), default=None)
+
+    def kept(self, place: Partition) -> int | None:
+        """Everything below this offset has landed and is in a checkpoint; None where nothing is known of it."""
+        owned = self._sink.find(*place)
+        return owned.landed if owned is not None and owned.landed > 0 else None
+
+    async def run(self) -> None:
+        """Close files and publish news, until cancelled or until something goes wrong for good."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._lander.run())
+            for emitter in self._emitters.values():
+                group.create_task(emitter.run())
+
+    async def open(self, partitions: Collection[Partition]) -> dict[Partition, int]:
+        """Own these partitions and no others; returns the offset to fetch next of each.
+
+        Raises:
+            LogUnavailable: the broker cannot say which incarnations it holds.
+            LandingZoneDamaged: the files of a partition do not follow on each other.
+        """
+        wanted = frozenset(partitions)
+        logs = await self._threads.disk(self._incarnations.describe, {topic for topic, _ in wanted})
+        await self._forget([place for place in self._logs if place not in wanted])
+        for place in sorted(wanted):
+            await self._open(place, logs[place[0]])
+        for topic, emitter in self._emitters.items():
+            emitter.own([partition for found, partition in wanted if found == topic])
+        self._ready = True
+        return self.positions()
+
+    async def _open(self, place: Partition, log: Log) -> None:
+        topic, partition = place
+        landed: int | None = None
+        if topic in self._landed_topics and self._sink.position(topic, partition, log.log) is None:
+            landed = await self._threads.disk(self._zone.recover, topic, log.log, partition)
+            await self._threads.work(self._sink.open, topic, log.log, partition, landed)
+        stage = self._stages.get(topic)
+        if stage is not None and stage.position(partition, log.log) is None:
+            restored = await self._threads.disk(self._restore, stage, log, partition, landed or 0)
+            await self._threads.work(stage.open, log.log, partition, restored, log.partitions)
+        self._logs[place] = log.log
+        position = self.position(place)
+        assert position is not None  # noqa: S101 - a topic that is read has at least one step
+        self._metrics.assigned(topic, partition, position)
+        _log.info("partition_opened topic=%s partition=%d log=%s position=%d", topic, partition, log.log, position)
+
+    def _restore(self, stage: Stage, log: Log, partition: int, landed: int) -> Restored:
+        checkpoint = self._checkpoints.newest(log.log, partition)
+        if checkpoint is not None:
+            ids = self._checkpoints.ids_until(log.log, partition, checkpoint.next_offset)
+            return Restored(checkpoint.next_offset, checkpoint, ids)
+        if landed:
+            _log.warning("windows_begin_late topic=%s partition=%d offset=%d; what landed before was never counted",
+                         stage.topic, partition, landed)  # fmt: skip
+        # Written before the first record lands: from now on the absence of a checkpoint means that there never was one.
+        self._checkpoints.write(log.log, partition, Checkpoint.empty(landed), None)
+        return Restored(landed)
+
+    async def take(self, batch: RecordBatch) -> Admission:
+        """Take a batch through the steps; returns when there is room for more.
+
+        A batch that was not taken is fetched again later: after GAP the caller seeks back to the position.
+        """
+        outcome = await self._threads.work(self._take, batch)
+        if isinstance(outcome, DecodedBatch):
+            if not await self._reject(outcome):
+                return Admission.NOT_OWNED
+            outcome = await self._threads.work(self._put, outcome, batch.high_watermark)
+        if (emitter := self._emitters.get(batch.topic)) is not None:
+            emitter.notify()
+        if batch.topic in self._landed_topics:
+            await self._lander.wait_for_room(self._gives_up)
+        return outcome
+
+    def _take(self, batch: RecordBatch) -> Admission | DecodedBatch:
+        """Take the batch, or hand it back decoded where rejections have to be acknowledged first."""
+        begun = time.perf_counter()
+        admission = self._admission((batch.topic, batch.partition), batch.start, batch.next_offset)
+        if admission is not Admission.TAKE:
+            return admission
+        log = self._logs[batch.topic, batch.partition]
+        decoded = self._decoders[batch.topic](batch, log, dt.datetime.now(dt.UTC))
+        if decoded.rejections:
+            return decoded
+        admission = self._put(decoded, batch.high_watermark)
+        self._metrics.batch(
+            batch.topic,
+            batch.partition,
+            len(batch.records),
+            time.perf_counter() - begun,
+            next_offset=batch.next_offset,
+            high_watermark=batch.high_watermark or 0,
+        )
+        return admission
+
+    def _admission(self, place: Partition, start: int, next_offset: int) -> Admission:
+        log = self._logs.get(place)
+        if log is None:
+            return Admission.NOT_OWNED
+        positions = self._step_positions(place, log)
+        if not positions:
+            return Admission.NOT_OWNED
+        if next_offset <= min(positions):
+            return Admission.REPEATED
+        return Admission.GAP if start > min(positions) else Admission.TAKE
+
+    def _put(self, decoded: DecodedBatch, high_watermark: int | None) -> Admission:
+        """Give every step what it has not had. The state of the partition may have changed since it was decoded."""
+        place = (decoded.topic, decoded.partition)
+        if self._logs.get(place) != decoded.log:
+            return Admission.NOT_OWNED
+        admission = self._admission(place, decoded.start, decoded.next_offset)
+        if admission is not Admission.TAKE:
+            return admission
+        if decoded.topic in self._landed_topics:
+            self._sink.take(decoded)
+            self._metrics.buffered(self._sink.buffered_bytes)
+        stage = self._stages.get(decoded.topic)
+        if stage is not None:
+            stage.take(decoded, high_watermark)
+        return Admission.TAKE
+
+    async def _reject(self, decoded: DecodedBatch) -> bool:
+        records = [rejection_record(rejection) for rejection in decoded.rejections]
+        delay = FIRST_RETRY_S
+        while True:
+            try:
+                await self._append_rejections(records)
+            except LogUnavailable as error:
+                _log.warning("rejections_unacknowledged count=%d retry_s=%.1f reason=%s", len(records), delay, error)
+                deadline = time.monotonic() + delay
+                while time.monotonic() < deadline:
+                    if self._gives_up():
+                        return False
+                    await asyncio.sleep(0.1)
+                delay = min(delay * 2, LONGEST_RETRY_S)
+            else:
+                _log.info("records_rejected topic=%s partition=%d count=%d first_offset=%s reason=%s",
+                          decoded.topic, decoded.partition, len(records),
+                          decoded.rejections[0].source_offset, decoded.rejections[0].reason)  # fmt: skip
+                return True
+
+    async def release(self, partitions: Collection[Partition]) -> None:
+        """Publish, save and land what there is of these partitions, and own them no more."""
+        wanted = [place for place in partitions if place in self._logs]
+        self._ready = False
+        for topic, emitter in self._emitters.items():
+            await emitter.finish([partition for found, partition in wanted if found == topic])
+        await self._lander.release([place for place in wanted if place[0] in self._landed_topics])
+        await self._forget(wanted)
+
+    async def stop(self) -> None:
+        """Release everything and end the threads."""
+        await self.release(list(self._logs))
+        self._threads.shutdown()
+
+    async def _forget(self, partitions: Sequence[Partition]) -> None:
+        await self._threads.work(self._sink.release, [place for place in partitions if place[0] in self._landed_topics])
+        for topic, stage in self._stages.items():
+            await self._threads.work(stage.release, [partition for found, partition in partitions if found == topic])
+        for place in partitions:
+            self._logs.pop(place, None)
+            self._metrics.released(*place)
+
+    def _decode_nothing(self) -> None:
+        for topic, decode in self._decoders.items():
+            decode(RecordBatch(topic, 0, 0, 0, ()), "", dt.datetime.now(dt.UTC))
+
+    def _step_positions(self, place: Partition, log: str) -> list[int]:
+        topic, partition = place
+        positions = []
+        if topic in self._landed_topics and (found := self._sink.position(topic, partition, log)) is not None:
+            positions.append(found)
+        stage = self._stages.get(topic)
+        if stage is not None and (found := stage.position(partition, log)) is not None:
+            positions.append(found)
+        return positions
+
+    def report(self) -> list[Mapping[str, object]]:
+        """Per owned partition: where it stands. Offsets are next offsets."""
+        report: list[Mapping[str, object]] = []
+        for topic, partition in sorted(self._logs):
+            owned = self._sink.find(topic, partition)
+            report.append(
+                {
+                    "topic": topic,
+                    "log": self._logs[topic, partition],
+                    "partition": partition,
+                    "position": self.position((topic, partition)),
+                    "landed": None if owned is None else owned.landed,
+                    "landed_rows": None if owned is None else owned.landed_rows,
+                    "high_watermark": self._metrics.end_of_log(topic, partition),
+                }
+            )
+        return report

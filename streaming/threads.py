@@ -1,0 +1,37 @@
+"""The two threads beside the event loop: one for the worker's state, one for its files."""
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+_Result = TypeVar("_Result")
+
+
+class Threads:
+    """Calls that block, each kind in its own order.
+
+    `work` is for everything that decodes or changes state, `disk` for everything that touches the landing zone: so
+    recovery never meets a half-written file of its own process, and a batch never waits for a sync.
+    """
+
+    def __init__(self) -> None:
+        self._work = ThreadPoolExecutor(max_workers=1, thread_name_prefix="work")
+        self._disk = ThreadPoolExecutor(max_workers=1, thread_name_prefix="disk")
+
+    async def work(self, call: Callable[..., _Result], *arguments: object) -> _Result:
+        """Run a call on the thread of the state."""
+        return await asyncio.get_running_loop().run_in_executor(self._work, call, *arguments)
+
+    async def disk(self, call: Callable[..., _Result], *arguments: object) -> _Result:
+        """Run a call on the thread of the files."""
+        return await asyncio.get_running_loop().run_in_executor(self._disk, call, *arguments)
+
+    def warm_up(self, call: Callable[[], object]) -> None:
+        """Have the thread of the state do something that is slow the first time."""
+        self._work.submit(call)
+
+    def shutdown(self) -> None:
+        """Let both end what they do, then end."""
+        self._work.shutdown(wait=True)
+        self._disk.shutdown(wait=True)

@@ -1,0 +1,99 @@
+"""The events of a micro-batch as the window engine reads them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from platform_assets.contracts.windows import PARTITION_KEY_FIELD, WindowDefinition
+from platform_assets.windows.columns import MISSING, Hashes, Ints
+from streaming.event_columns import TEXT_FIELDS, EventColumns
+
+_MICROSECONDS = 1000
+
+
+@dataclass(frozen=True)
+class Needed:
+    """What the definitions read of an event beside the envelope: payload fields, of events with these names."""
+
+    fields: tuple[str, ...]
+    event_names: frozenset[str] | None
+
+    @classmethod
+    def by(cls, definitions: Sequence[WindowDefinition]) -> "Needed":
+        """What these definitions read; the partition key is the envelope's."""
+        fields = [
+            name
+            for definition in definitions
+            for name in (definition.key_field, *(aggregate.field for aggregate in definition.aggregates))
+            if name != PARTITION_KEY_FIELD
+        ]
+        names = [definition.event_names for definition in definitions]
+        chosen = None if None in names else frozenset().union(*(found for found in names if found is not None))
+        return cls(tuple(dict.fromkeys(fields)), chosen)
+
+
+class WindowColumns:
+    """Decoded events behind the engine's `EventColumns`."""
+
+    def __init__(self, events: EventColumns, needed: Needed) -> None:
+        self._events = events
+        self._needed = needed
+
+    @property
+    def offsets(self) -> Ints:
+        """Offsets, ascending."""
+        return self._events.offsets
+
+    @cached_property
+    def occurred_ms(self) -> Ints:
+        """Event time in milliseconds, rounded down."""
+        found: Ints = self._events.occurred_us // _MICROSECONDS
+        return found
+
+    @cached_property
+    def received_ms(self) -> Ints:
+        """The server's time in milliseconds, rounded down."""
+        found: Ints = self._events.received_us // _MICROSECONDS
+        return found
+
+    @property
+    def id_hashes(self) -> Hashes:
+        """Hashes of the event ids."""
+        return self._events.id_hashes
+
+    @property
+    def event_names(self) -> Sequence[str]:
+        """Names of the events."""
+        return self._events.column("event_name")  # type: ignore[return-value]  # the one text that is never null
+
+    def values(self, field: str, event_names: frozenset[str] | None) -> Sequence[Any]:
+        """A field of every event: the partition key from the envelope, others from the payload, else the envelope."""
+        if field == PARTITION_KEY_FIELD:
+            return self._events.column(field)
+        return self._payload_values[field]
+
+    @cached_property
+    def _payload_values(self) -> dict[str, list[Any]]:
+        selected = self._events.payload_values(self._needed.fields, self._needed.event_names, absent=MISSING)
+        values: dict[str, list[Any]] = dict(selected.columns)
+        if len(selected.rows) < len(self._events):
+            rows = selected.rows.tolist()
+            for name, found in selected.columns.items():
+                values[name] = [MISSING] * len(self._events)
+                for row, value in zip(rows, found, strict=True):
+                    values[name][row] = value
+        for name in values.keys() & set(TEXT_FIELDS):
+            envelope = self._events.column(name)
+            values[name] = [
+                text if value is MISSING else value for value, text in zip(values[name], envelope, strict=True)
+            ]
+        return values
+
+
+def from_offset(events: EventColumns, first: int) -> EventColumns:
+    """The events at this offset and after it."""
+    begin = int(np.searchsorted(events.offsets, first))
+    return events if begin == 0 else events.take(np.arange(begin, len(events), dtype=np.int64))

@@ -1,0 +1,312 @@
+"""The windows of the events topic: one engine per partition, its news as records, its state as checkpoints.
+
+Plain and synchronous; all calls come from one thread. Windows on the topic's own key become records of `windows.v1`;
+of those on another key each partition has a part, which goes to `windows.partials.v1` to be merged (`merging`).
+"""
+
+import time
+import zlib
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from platform_assets.contracts.topics import EVENTS, LATE, PARTIALS, WINDOWS
+from platform_assets.contracts.windows import (
+    LateEvent,
+    PartUpdates,
+    UpdateKind,
+    WindowDefinition,
+    WindowUpdates,
+    encode_late,
+    encode_parts,
+    encode_updates,
+)
+from platform_assets.windows.accumulators import Accumulators
+from platform_assets.windows.engine import PartitionWindows, Snapshot, Taken
+from platform_assets.windows.watermark import BEFORE_ALL
+from streaming.checkpoints import Checkpoint, SavedIds, SavedTable
+from streaming.decoding import DecodedBatch
+from streaming.event_columns import EventColumns
+from streaming.sink import Admission
+from streaming.stage import Emission, Outgoing, Restored, Saved
+from streaming.window_columns import Needed, WindowColumns, from_offset
+
+# A row is some 60 bytes of JSON; a broker takes records of 1 MB unless told otherwise.
+ROWS_PER_RECORD = 4_000
+PART_ROWS_PER_RECORD = 1_000
+# Merged windows are hours long. Told at every micro-batch, they would be most of what is published.
+PARTS_INTERVAL_S = 0.1
+HEARTBEAT_INTERVAL_S = 0.5
+
+Tell = Callable[[str, Sequence[Sequence[Any]]], None]
+"""Is told the rows of a definition, changed or final, as they are published."""
+
+
+@dataclass
+class _Partition:
+    log: str
+    number: int
+    position: int
+    windows: PartitionWindows
+    arrived_s: float
+    high_watermark: int = 0
+    # The watermark when the last record came: while nothing comes, the clock takes it on from there.
+    last_watermark_ms: int = int(BEFORE_ALL)
+    late: list[LateEvent] = field(default_factory=list)
+    saved_position: int = -1
+    # Where the ids that each of the kept buckets holds begin in the log, for removing files past the horizon.
+    ids_from: dict[int, int] = field(default_factory=dict)
+    parts_told_s: float = 0.0
+    parts_told: tuple[int, bool] | None = None
+    is_idle: bool = False
+
+
+class WindowStage:
+    """The windows of every owned partition of `events.v1`; see `stage.Stage`."""
+
+    topic = EVENTS.name
+
+    def __init__(
+        self,
+        definitions: Sequence[WindowDefinition],
+        *,
+        deduplicate: bool,
+        idle_timeout_s: float,
+        part_partitions: int,
+        tell: Tell | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`part_partitions` is how many partitions the topic of parts has; each of them merges its own keys."""
+        self._definitions = {definition.name: definition for definition in definitions}
+        self._needed = Needed.by(definitions)
+        self._own = [name for name, found in self._definitions.items() if found.is_partitioned_like_the_topic]
+        self._parted = [name for name in self._definitions if name not in self._own]
+        self._part_columns = {
+            name: Accumulators(self._definitions[name].aggregates, slots=1).part_names for name in self._parted
+        }
+        self._deduplicate = deduplicate
+        self._idle_timeout_s = idle_timeout_s
+        self._part_partitions = part_partitions
+        self._tell = tell
+        self._clock = clock
+        self._source_partitions = EVENTS.partitions
+        self._owned: dict[int, _Partition] = {}
+
+    def position(self, partition: int, log: str) -> int | None:
+        """See `Stage.position`."""
+        owned = self._owned.get(partition)
+        return owned.position if owned is not None and owned.log == log else None
+
+    def open(self, log: str, partition: int, restored: Restored, partitions: int) -> None:
+        """See `Stage.open`."""
+        self._source_partitions = partitions
+        windows = PartitionWindows(
+            list(self._definitions.values()),
+            deduplicate=self._deduplicate,
+            parts_of=frozenset(self._parted),
+            keeps_unsaved_ids=True,
+        )
+        owned = _Partition(log, partition, restored.position, windows, self._clock())
+        if restored.checkpoint is not None:
+            windows.restore(Snapshot(restored.checkpoint.watermark_ms, self._still_defined(restored.checkpoint)))
+            owned.last_watermark_ms = restored.checkpoint.watermark_ms
+            owned.saved_position = restored.position
+        if windows.seen is not None:
+            for number, hashes in restored.ids:
+                windows.seen.remember(hashes, number)
+                owned.ids_from[number] = 0
+        self._owned[partition] = owned
+
+    def release(self, partitions: Collection[int]) -> None:
+        """See `Stage.release`."""
+        for partition in partitions:
+            self._owned.pop(partition, None)
+
+    def take(self, decoded: DecodedBatch, high_watermark: int | None) -> Admission:
+        """See `Stage.take`."""
+        owned = self._owned.get(decoded.partition)
+        if owned is None or owned.log != decoded.log or decoded.events is None:
+            return Admission.NOT_OWNED
+        if decoded.next_offset <= owned.position:
+            return Admission.REPEATED
+        if decoded.start > owned.position:
+            return Admission.GAP
+        events = from_offset(decoded.events, owned.position) if decoded.start < owned.position else decoded.events
+        if len(events):
+            taken = owned.windows.process(WindowColumns(events, self._needed))
+            if taken.late:
+                owned.late += _late_events(taken, events, owned)
+            self._note_ids(owned)
+            owned.last_watermark_ms = owned.windows.watermark.value_ms
+        owned.position = decoded.next_offset
+        owned.high_watermark = high_watermark or 0
+        owned.arrived_s = self._clock()
+        owned.is_idle = False
+        return Admission.TAKE
+
+    def collect(self, partitions: Collection[int], save: Collection[int]) -> Emission:
+        """See `Stage.collect`."""
+        records: list[Outgoing] = []
+        saved: list[Saved] = []
+        for number in partitions:
+            owned = self._owned.get(number)
+            if owned is not None:
+                records += self._news(owned, everything=number in save)
+                if number in save and owned.position != owned.saved_position:
+                    saved.append(self._save(owned))
+        return Emission(records, saved)
+
+    def rest(self, now_s: float) -> list[Saved]:
+        """See `Stage.rest`."""
+        advanced = []
+        for owned in self._owned.values():
+            idle_s = now_s - owned.arrived_s - self._idle_timeout_s
+            if idle_s < 0 or owned.position < owned.high_watermark:
+                continue
+            target = None
+            if owned.last_watermark_ms != BEFORE_ALL:
+                target = owned.windows.idle_target_ms(owned.last_watermark_ms + int(idle_s * 1000))
+            if target is None and owned.is_idle:
+                continue
+            owned.is_idle = True
+            if target is not None and target > owned.windows.watermark.value_ms:
+                owned.windows.watermark.advance_to(target)
+                advanced.append(self._save(owned))
+        return advanced
+
+    @property
+    def open_windows(self) -> int:
+        """Windows that are open, in all."""
+        return sum(owned.windows.open_count for owned in self._owned.values())
+
+    def _still_defined(self, checkpoint: Checkpoint) -> dict[str, Any]:
+        return {
+            name: saved.columns
+            for name, saved in checkpoint.tables.items()
+            if name in self._definitions and self._definitions[name].fingerprint == saved.definition
+        }
+
+    def _note_ids(self, owned: _Partition) -> None:
+        seen = owned.windows.seen
+        if seen is not None and seen.newest_bucket is not None:
+            owned.ids_from.setdefault(seen.newest_bucket, owned.position)
+
+    def _save(self, owned: _Partition) -> Saved:
+        state = owned.windows.snapshot()
+        tables = {
+            name: SavedTable(self._definitions[name].fingerprint, columns) for name, columns in state.windows.items()
+        }
+        seen = owned.windows.seen
+        ids = None
+        needed_from = 0
+        if seen is not None:
+            first = max(owned.saved_position, 0)
+            ids = SavedIds(first, owned.position, seen.take_unsaved())
+            oldest = seen.oldest_bucket
+            owned.ids_from = {
+                number: first for number, first in owned.ids_from.items() if oldest is None or number >= oldest
+            }
+            needed_from = min(owned.ids_from.values(), default=0)
+        owned.saved_position = owned.position
+        checkpoint = Checkpoint(owned.position, state.watermark_ms, tables)
+        return Saved(self.topic, owned.log, owned.number, checkpoint, ids, needed_from)
+
+    def _news(self, owned: _Partition, *, everything: bool) -> Iterator[Outgoing]:
+        now_s = self._clock()
+        parts_due = bool(self._parted) and (everything or now_s - owned.parts_told_s >= PARTS_INTERVAL_S)
+        results = owned.windows.collect(self._own)
+        emitted_ms = time.time_ns() // 1_000_000
+        for kind, by_name in ((UpdateKind.CHANGE, results.changed), (UpdateKind.FINAL, results.closed)):
+            for name, rows in by_name.items():
+                tuples = rows.as_tuples()
+                if self._tell is not None:
+                    self._tell(name, tuples)
+                for begin in range(0, len(tuples), ROWS_PER_RECORD):
+                    value = encode_updates(
+                        WindowUpdates(
+                            window=name,
+                            version=self._definitions[name].version,
+                            kind=kind,
+                            source_topic=self.topic,
+                            source_log=owned.log,
+                            source_partition=owned.number,
+                            next_offset=owned.position,
+                            watermark_ms=_known(owned.windows.watermark.value_ms),
+                            emitted_ms=emitted_ms,
+                            aggregates=self._definitions[name].aggregate_names,
+                            rows=tuples[begin : begin + ROWS_PER_RECORD],
+                        )
+                    )
+                    yield Outgoing(WINDOWS.name, owned.number, None, value)
+        late, owned.late = owned.late, []
+        for event in late:
+            yield Outgoing(LATE.name, None, event.event_id.encode(), encode_late(event))
+        if parts_due:
+            yield from self._parts(owned, now_s)
+
+    def _parts(self, owned: _Partition, now_s: float) -> Iterator[Outgoing]:
+        results = owned.windows.collect(self._parted)
+        standing = (owned.windows.watermark.value_ms, owned.is_idle)
+        heartbeat = standing != owned.parts_told and now_s - owned.parts_told_s >= HEARTBEAT_INTERVAL_S
+        if not results.changed and not results.closed and not heartbeat:
+            return
+        owned.parts_told_s, owned.parts_told = now_s, standing
+        targets = self._part_partitions
+        for name in self._parted:
+            by_target: list[list[tuple[Any, ...]]] = [[] for _ in range(targets)]
+            for rows in (results.changed.get(name), results.closed.get(name)):
+                for row in rows.as_tuples() if rows is not None else ():
+                    by_target[part_partition(row[0], targets)].append(row)
+            for target, found in enumerate(by_target):
+                yield from self._part_records(owned, name, target, found)
+
+    def _part_records(
+        self, owned: _Partition, name: str, target: int, rows: list[tuple[Any, ...]]
+    ) -> Iterator[Outgoing]:
+        chunks = [rows[begin : begin + PART_ROWS_PER_RECORD] for begin in range(0, len(rows), PART_ROWS_PER_RECORD)]
+        for last, chunk in zip([*[False] * (len(chunks) - 1), True], chunks or [[]], strict=True):
+            value = encode_parts(
+                PartUpdates(
+                    window=name,
+                    version=self._definitions[name].version,
+                    source_topic=self.topic,
+                    source_log=owned.log,
+                    source_partition=owned.number,
+                    source_partitions=self._source_partitions,
+                    next_offset=owned.position,
+                    watermark_ms=owned.windows.watermark.value_ms if last else None,
+                    is_idle=owned.is_idle,
+                    columns=self._part_columns[name],
+                    rows=chunk,
+                )
+            )
+            yield Outgoing(PARTIALS.name, target, None, value)
+
+
+def part_partition(key: str | None, partitions: int) -> int:
+    """The partition on which all parts of a key meet."""
+    return 0 if key is None else zlib.crc32(key.encode()) % partitions
+
+
+def _known(watermark_ms: int) -> int | None:
+    return None if watermark_ms == BEFORE_ALL else watermark_ms
+
+
+def _late_events(taken: Taken, events: EventColumns, owned: _Partition) -> list[LateEvent]:
+    ids, names, users = (events.column(name) for name in ("event_id", "event_name", "user_id"))
+    return [
+        LateEvent(
+            event_id=str(ids[index]),
+            event_name=str(names[index]),
+            user_id=users[index],
+            occurred_ms=int(events.occurred_us[index]) // 1000,
+            received_ms=int(events.received_us[index]) // 1000,
+            watermark_ms=taken.late_watermarks_ms[index],
+            windows=windows,
+            source_topic=EVENTS.name,
+            source_log=owned.log,
+            source_partition=owned.number,
+            source_offset=int(events.offsets[index]),
+        )
+        for index, windows in sorted(taken.late.items())
+    ]
