@@ -115,6 +115,15 @@ class SeenIds:
         self._clock_ms = int(BEFORE_ALL)
 
     @property
+    def clock_ms(self) -> int:
+        """The largest `received_at` so far; repeated records move it on too, and bring no id that would tell."""
+        return self._clock_ms
+
+    def advance_to(self, clock_ms: int) -> None:
+        """Move the clock on without a record; never back."""
+        self._clock_ms = max(self._clock_ms, clock_ms)
+
+    @property
     def count(self) -> int:
         """Ids remembered."""
         return sum(bucket.seen.count for bucket in self._buckets)

@@ -49,11 +49,12 @@ class Results:
 class Snapshot:
     """The state of a partition's windows, arrays and lists only. Ids that were seen are kept apart, see `SeenIds`.
 
-    `windows` has per definition the columns of `Windows.snapshot`.
+    `windows` has per definition the columns of `Windows.snapshot`; `clock_ms` is the clock of deduplication.
     """
 
     watermark_ms: int
     windows: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    clock_ms: int = int(BEFORE_ALL)
 
 
 class PartitionWindows:
@@ -119,10 +120,13 @@ class PartitionWindows:
         Returns:
             The watermark to advance to, or None.
         """
-        closes = [found for windows in self._windows.values() if (found := windows.closing_span_ms()) is not None]
-        if not closes or reached_ms < min(first for first, _ in closes):
-            return None
-        return min(reached_ms, max(last for _, last in closes))
+        span = self.closing_span_ms()
+        return None if span is None or reached_ms < span[0] else min(reached_ms, span[1])
+
+    def closing_span_ms(self) -> tuple[int, int] | None:
+        """The watermarks that would close the first and the last of the open windows; None where none is open."""
+        spans = [found for windows in self._windows.values() if (found := windows.closing_span_ms()) is not None]
+        return (min(first for first, _ in spans), max(last for _, last in spans)) if spans else None
 
     @property
     def open_count(self) -> int:
@@ -131,11 +135,17 @@ class PartitionWindows:
 
     def snapshot(self) -> Snapshot:
         """A copy of the state; what happens afterwards does not change it."""
-        return Snapshot(self.watermark.value_ms, {name: windows.snapshot() for name, windows in self._windows.items()})
+        return Snapshot(
+            self.watermark.value_ms,
+            {name: windows.snapshot() for name, windows in self._windows.items()},
+            int(BEFORE_ALL) if self.seen is None else self.seen.clock_ms,
+        )
 
     def restore(self, snapshot: Snapshot) -> None:
         """Take up a snapshot; to be called on a fresh engine. Definitions that it does not hold start empty."""
         self.watermark.advance_to(snapshot.watermark_ms)
+        if self.seen is not None:
+            self.seen.advance_to(snapshot.clock_ms)
         for name, columns in snapshot.windows.items():
             self._windows[name].restore(columns)
 
