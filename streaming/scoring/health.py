@@ -6,7 +6,7 @@ from streaming.scoring.pipeline import ScoringPipeline
 
 
 def add_pages(app: Any, pipeline: ScoringPipeline) -> None:
-    """Serve GET /health/live, /health/ready and /scoring/ on the app's web server."""
+    """Serve GET /health/live, /health/ready and /scoring on the app's web server."""
 
     async def live(view: Any, request: Any) -> Any:
         """200 as long as the event loop turns."""

@@ -25,7 +25,7 @@ def _wall_clock_ms() -> int:
 
 
 class Scorer:
-    """Belongs to one thread; a call takes some 10 ms for 500 entities, most of it in the model."""
+    """Blocks: a call belongs off the event loop."""
 
     def __init__(self, features: FeatureReader, now_ms: Callable[[], int] = _wall_clock_ms) -> None:
         self._features = features
