@@ -56,6 +56,7 @@ class Checkpoint:
     next_offset: int
     watermark_ms: int
     tables: Mapping[str, SavedTable] = field(default_factory=dict)
+    clock_ms: int = int(BEFORE_ALL)
 
     @classmethod
     def empty(cls, next_offset: int) -> "Checkpoint":
@@ -150,7 +151,11 @@ def _state_file(checkpoint: Checkpoint) -> bytes:
             "table": [_as_stream(pa.table(_arrays(saved.columns))) for saved in tables.values()],
         },
         schema=_STATE_SCHEMA.with_metadata(
-            {"next_offset": str(checkpoint.next_offset), "watermark_ms": str(checkpoint.watermark_ms)}
+            {
+                "next_offset": str(checkpoint.next_offset),
+                "watermark_ms": str(checkpoint.watermark_ms),
+                "clock_ms": str(checkpoint.clock_ms),
+            }
         ),
     )
     return _as_stream(rows)
@@ -163,7 +168,7 @@ def _read_state(path: Path) -> Checkpoint:
         row["name"]: SavedTable(row["definition"], _columns(pa.ipc.open_stream(row["table"]).read_all()))
         for row in rows.to_pylist()
     }
-    return Checkpoint(int(metadata[b"next_offset"]), int(metadata[b"watermark_ms"]), tables)
+    return Checkpoint(int(metadata[b"next_offset"]), int(metadata[b"watermark_ms"]), tables, int(metadata[b"clock_ms"]))
 
 
 def _ids_file(ids: SavedIds) -> bytes:

@@ -108,7 +108,8 @@ class WindowStage:
         )
         owned = _Partition(log, partition, restored.position, windows, self._clock())
         if restored.checkpoint is not None:
-            windows.restore(Snapshot(restored.checkpoint.watermark_ms, self._still_defined(restored.checkpoint)))
+            checkpoint = restored.checkpoint
+            windows.restore(Snapshot(checkpoint.watermark_ms, self._still_defined(checkpoint), checkpoint.clock_ms))
             owned.last_watermark_ms = restored.checkpoint.watermark_ms
             owned.saved_position = restored.position
         if windows.seen is not None:
@@ -208,7 +209,7 @@ class WindowStage:
             }
             needed_from = min(owned.ids_from.values(), default=0)
         owned.saved_position = owned.position
-        checkpoint = Checkpoint(owned.position, state.watermark_ms, tables)
+        checkpoint = Checkpoint(owned.position, state.watermark_ms, tables, state.clock_ms)
         return Saved(self.topic, owned.log, owned.number, checkpoint, ids, needed_from)
 
     def _news(self, owned: _Partition, *, everything: bool) -> Iterator[Outgoing]:

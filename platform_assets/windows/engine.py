@@ -21,7 +21,7 @@ from platform_assets.windows.deduplication import SeenIds
 from platform_assets.windows.fixed import FixedWindows
 from platform_assets.windows.open_windows import Key, Rows, Windows
 from platform_assets.windows.sessions import SessionWindows
-from platform_assets.windows.watermark import Watermark
+from platform_assets.windows.watermark import BEFORE_ALL, Watermark
 
 
 @dataclass(frozen=True)

@@ -181,3 +181,18 @@ def test_month_old_events_make_the_windows_that_they_made_then(window_type: Wind
             assert run(rng, random_cuts(rng, then), stream.definitions, None) == run(
                 rng, random_cuts(rng, now), stream.definitions, None
             )
+
+
+def test_restored_engine_goes_on_with_the_clock_of_a_repeated_record() -> None:
+    """A repeated record moved the clock into a bucket that has no id of its own, and a slower server's comes after."""
+    times = [("apple", 10_000), ("pear", 50_000), ("pear", 170_000), ("apple", 159_000)]
+    records = [
+        Record(offset, event_id, 0, received_ms, "bought", {"user_id": "u"})
+        for offset, (event_id, received_ms) in enumerate(times)
+    ]
+    definitions = [WindowDefinition(name="first", key_field="user_id", window_type=WindowType.TUMBLING, size_ms=60_000)]
+    for restore_at in (None, 1):
+        rng = random.Random(restore_at)  # noqa: S311
+        produced = run(rng, [RecordColumns(records[:3]), RecordColumns(records[3:])], definitions, restore_at)
+        assert_equals_oracle(produced, expected_windows(records, definitions), definitions)
+        assert produced.duplicates == 1
