@@ -155,7 +155,9 @@ def _run_platform(measurement: Measurement, filled: _Filled, folder: Path, say: 
                 )
             say(f"{timeline.processed:,} of {sent.records:,} records processed")
         cpu.stop()
-        measurement.cpu_cores = cpu.cores
+        measurement.cpu_cores = cpu.cores()
+        timed = timeline.processed - (timeline.records[0] if timeline.records else 0)
+        measurement.worker_cpu_us_per_event = cpu.us_per_event("worker", timed)
         measurement.worker_peak_rss_mb = round(worker.process.peak_rss_mb() or 0.0, 1)
     rate = timeline.rate()
     measurement.processed, measurement.backlog_s = timeline.processed, 0.0

@@ -18,6 +18,7 @@ from streaming.benchmark.log_reading import read_to_end
 from streaming.benchmark.processes import ChildProcess, child_process
 
 START_S = 15.0
+ANSWER_S = 5.0
 REMOVAL_S = 30.0
 
 
@@ -53,7 +54,7 @@ def cluster(bootstrap: str | None, folder: Path) -> Iterator[Cluster]:
             yield ours
         return
     try:
-        ensure_topics(bootstrap)
+        ensure_topics(bootstrap, timeout_s=ANSWER_S)
     except LogUnavailable as error:
         raise ClusterUnusable(f"No broker answers at {bootstrap} ({error}).") from error
     for topic in TOPICS:

@@ -13,8 +13,8 @@ class CpuMeter:
         self._processes = {name: process for name, process in processes.items() if process is not None}
         self._began: dict[str, float] | None = None
         self._began_s = 0.0
-        self.cores: dict[str, float] = {}
-        """Cores by process, `machine` for all of it, ours included."""
+        self._used_s: dict[str, float] = {}
+        self._took_s = 0.0
 
     @property
     def is_running(self) -> bool:
@@ -27,13 +27,20 @@ class CpuMeter:
 
     def stop(self) -> None:
         """Fix the figures; later calls change nothing."""
-        took_s = time.monotonic() - self._began_s
-        if self._began is None or self.cores or took_s <= 0:
+        if self._began is None or self._used_s:
             return
         used = self._used()
-        self.cores = {
-            name: round((used[name] - began) / took_s, 2) for name, began in self._began.items() if name in used
-        }
+        self._took_s = time.monotonic() - self._began_s
+        self._used_s = {name: used[name] - began for name, began in self._began.items() if name in used}
+
+    def cores(self) -> dict[str, float]:
+        """Cores that were busy, by process; `machine` is all of it, ours included."""
+        return {name: round(used_s / max(self._took_s, 1e-6), 2) for name, used_s in self._used_s.items()}
+
+    def us_per_event(self, name: str, events: int) -> float | None:
+        """Microseconds of CPU that a process used for each event; None where it was not measured."""
+        used_s = self._used_s.get(name)
+        return None if used_s is None or events <= 0 else round(used_s * 1_000_000 / events, 2)
 
     def _used(self) -> dict[str, float]:
         used = {name: process.cpu_s() for name, process in self._processes.items()}

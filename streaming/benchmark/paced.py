@@ -164,12 +164,13 @@ class _Run:
     def _fill_in(self) -> None:
         found, load, progress = self._measurement, self._load, self._progress
         self._cpu.stop()
-        found.cpu_cores |= self._cpu.cores
+        found.cpu_cores |= self._cpu.cores()
         end_us = load.start_us + round(load.duration_s * MICROSECONDS)
         found.duration_s = sum(phase.seconds for phase in load.phases if phase.measured)
         found.sent = self._sent.events if self._sent else self._at.sent
         found.resent = self._sent.resent if self._sent else None
         found.processed = self._timeline.processed
+        found.worker_cpu_us_per_event = self._cpu.us_per_event("worker", self._timeline.processed_at(end_us))
         found.worker_peak_rss_mb = _rounded(self._worker.process.peak_rss_mb())
         achieved = progress.achieved_eps()
         found.achieved_eps = None if achieved is None else round(achieved)

@@ -74,7 +74,7 @@ def _of_type(options: Options, test_type: TestType, duration_s: float) -> Iterat
 def run(options: Options) -> int:
     """Make every measurement, show and write the report; returns the exit code.
 
-    A measurement that fails does not keep the others from being made.
+    A measurement that fails does not keep the others from being made, unless there is no broker to make them on.
     """
     report = Report(machine=describe_machine(), versions=describe_versions())
     planned = plan(options)
@@ -82,6 +82,8 @@ def run(options: Options) -> int:
         for number, each in enumerate(planned, start=1):
             _measure(report, each, options, f"[{number}/{len(planned)}] ")
         report.missed = missed_side_by_side(report.measurements)
+    except ClusterUnusable as error:
+        report.error = str(error)
     except KeyboardInterrupt:
         report.interrupted = True
         err.print("Interrupted; everything that was started has ended.")
@@ -116,6 +118,8 @@ def _measure(report: Report, planned: Planned, options: Options, prefix: str) ->
     except (ProcessFailed, ClusterUnusable, LogNotReadable, PeersMissing) as error:
         found.error = str(error)
         err.print(f"{name} failed: {error}", markup=False)
+        if isinstance(error, ClusterUnusable):
+            raise
     except KeyboardInterrupt:
         found.error = "interrupted"
         raise
