@@ -15,23 +15,44 @@ from hypothesis import strategies as st
 from platform_assets.contracts.landing import LandingFile
 from platform_assets.contracts.topics import EVENTS
 from resources.landing_zone import LandingZone, PartitionTakenOver
-from streaming.decoding import SCHEMAS, DecodedBatch, decode_events
+from streaming.decoding import SCHEMAS, DecodedBatch, decode_events, decode_for_windows
 from streaming.incarnations import LogReplaced
-from streaming.sink import Admission, LandingSink, Limits
+from streaming.sink import Admission, FullFile, LandingSink, Limits, Partition
 from tests.streaming_records import NOW, event_batch
 
 TOPIC, LOG = EVENTS.name, "log1"
 EVERYTHING = Limits(file_rows=1_000_000, file_age_s=1e9, buffer_bytes=1 << 40)
 
 
-def a_sink(
-    root: Path,
-    limits: Limits = EVERYTHING,
-    *,
-    clock: Callable[[], float] = lambda: 0.0,
-    verify: Callable[[Collection[tuple[str, str]]], None] = lambda _: None,
-) -> LandingSink:
-    return LandingSink(LandingZone(root), limits, SCHEMAS, verify=verify, clock=clock)
+class Landing:
+    """A sink over the landing zone of one life of a worker, driven as the pipeline and the lander do it."""
+
+    def __init__(
+        self,
+        root: Path,
+        limits: Limits = EVERYTHING,
+        *,
+        clock: Callable[[], float] = lambda: 0.0,
+        verify: Callable[[Collection[tuple[str, str]]], None] = lambda _: None,
+    ) -> None:
+        self.zone = LandingZone(root)
+        self.sink = LandingSink(self.zone, limits, SCHEMAS, verify=verify, clock=clock)
+
+    def open(self, partition: int = 0, log: str = LOG) -> int:
+        """Own a partition; returns where its files end."""
+        landed = self.zone.recover(TOPIC, log, partition)
+        self.sink.open(TOPIC, log, partition, landed)
+        return landed
+
+    def take(self, batch: DecodedBatch) -> Admission:
+        return self.sink.take(batch)
+
+    def close(self, partitions: Collection[Partition] = ((TOPIC, 0),)) -> list[LandingFile]:
+        """Write what is buffered of these partitions; returns the files."""
+        files = self.sink.fill(partitions)
+        self.sink.write(files)
+        self.sink.landed(files)
+        return [full.file for full in files]
 
 
 def decoded(offsets: list[int], start: int, next_offset: int, partition: int = 0) -> DecodedBatch:
@@ -53,36 +74,44 @@ def landed_offsets(root: Path, partition: int = 0) -> list[int]:
 
 def test_sink_names_the_range_that_a_file_covers_gaps_included(tmp_path: Path) -> None:
     """Offsets that the log skips, at either end too, belong to the file whose batches skipped them."""
-    sink = a_sink(tmp_path)
-    assert sink.open(TOPIC, LOG, 0) == 0
-    assert sink.take(decoded([2, 5], 0, 8)) is Admission.TAKE
-    assert sink.take(decoded([], 8, 11)) is Admission.TAKE
-    assert sink.close([(TOPIC, 0)]) == [LandingFile(TOPIC, LOG, 0, 0, 10)]
+    landing = Landing(tmp_path)
+    assert landing.open() == 0
+    assert landing.take(decoded([2, 5], 0, 8)) is Admission.TAKE
+    assert landing.take(decoded([], 8, 11)) is Admission.TAKE
+    assert landing.close() == [LandingFile(TOPIC, LOG, 0, 0, 10)]
     assert landed_offsets(tmp_path) == [2, 5]
-    assert a_sink(tmp_path).open(TOPIC, LOG, 0) == 11
+    assert Landing(tmp_path).open() == 11
 
 
 def test_sink_writes_no_file_where_nothing_is_new(tmp_path: Path) -> None:
     """Closing twice, or before anything came, leaves the folder alone."""
-    sink = a_sink(tmp_path)
-    sink.open(TOPIC, LOG, 0)
-    assert sink.close([(TOPIC, 0), (TOPIC, 1)]) == []
-    sink.take(decoded([0], 0, 1))
-    assert len(sink.close([(TOPIC, 0)])) == 1
-    assert sink.close([(TOPIC, 0)]) == []
+    landing = Landing(tmp_path)
+    landing.open()
+    assert landing.close([(TOPIC, 0), (TOPIC, 1)]) == []
+    landing.take(decoded([0], 0, 1))
+    assert len(landing.close()) == 1
+    assert landing.close() == []
 
 
 def test_sink_refuses_what_does_not_follow_on(tmp_path: Path) -> None:
     """A dropped batch shows as a gap, a repeated one as repeated, an overlapping one is trimmed."""
-    sink = a_sink(tmp_path)
-    assert sink.admission(TOPIC, 0, 0, 5) is Admission.NOT_OWNED
-    sink.open(TOPIC, LOG, 0)
-    assert sink.take(decoded([3], 2, 5)) is Admission.GAP
-    assert sink.take(decoded([0, 1, 2], 0, 3)) is Admission.TAKE
-    assert sink.take(decoded([0, 1], 0, 2)) is Admission.REPEATED
-    assert sink.take(decoded([1, 2, 3, 4], 1, 5)) is Admission.TAKE
-    sink.close([(TOPIC, 0)])
+    landing = Landing(tmp_path)
+    assert landing.sink.admission(TOPIC, 0, 0, 5) is Admission.NOT_OWNED
+    landing.open()
+    assert landing.take(decoded([3], 2, 5)) is Admission.GAP
+    assert landing.take(decoded([0, 1, 2], 0, 3)) is Admission.TAKE
+    assert landing.take(decoded([0, 1], 0, 2)) is Admission.REPEATED
+    assert landing.take(decoded([1, 2, 3, 4], 1, 5)) is Admission.TAKE
+    landing.close()
     assert landed_offsets(tmp_path) == [0, 1, 2, 3, 4]
+
+
+def test_sink_refuses_batches_that_were_decoded_without_rows(tmp_path: Path) -> None:
+    """A decoder for windows only on a topic that lands is a mistake in the wiring, not an empty file."""
+    landing = Landing(tmp_path)
+    landing.open()
+    with pytest.raises(TypeError, match="decoded without rows"):
+        landing.take(decode_for_windows(event_batch([0], start=0, next_offset=1), LOG, NOW))
 
 
 @settings(max_examples=60, deadline=None)
@@ -93,39 +122,91 @@ def test_sink_lands_every_offset_once_under_random_cuts_repeats_drops_and_restar
     end = 61
     with TemporaryDirectory() as folder:
         root = Path(folder)
-        sink = a_sink(root)
-        position = fetched = sink.open(TOPIC, LOG, 0)
+        landing = Landing(root)
+        position = fetched = landing.open()
+        under_way: list[FullFile] = []
         for _ in range(400):
             if position >= end:
                 break
             start = fetched
             upto = data.draw(st.integers(start + 1, max(start + 1, min(end, start + 15))), label="next offset")
             batch = decoded([offset for offset in stored if start <= offset < upto], start, upto)
-            match data.draw(st.sampled_from(["take", "take", "take", "repeat", "drop", "close", "kill"]), label="what"):
+            steps = ["take", "take", "take", "repeat", "drop", "close", "begin", "write", "kill"]
+            match data.draw(st.sampled_from(steps), label="what"):
                 case "take":
-                    sink.take(batch)
+                    landing.take(batch)
                 case "repeat":
-                    sink.take(batch)
-                    sink.take(batch)
+                    landing.take(batch)
+                    landing.take(batch)
                 case "drop":
                     pass
                 case "close":
-                    sink.close([(TOPIC, 0)])
+                    landing.close()
+                    continue
+                case "begin":
+                    under_way = landing.sink.fill([(TOPIC, 0)])
+                    continue
+                case "write":
+                    landing.sink.write(under_way)
+                    landing.sink.landed(under_way)
+                    under_way = []
                     continue
                 case "kill":
-                    sink = a_sink(root)
-                    position = fetched = sink.open(TOPIC, LOG, 0)
+                    landing, under_way = Landing(root), []
+                    position = fetched = landing.open()
                     continue
             fetched = upto
-            owned = sink.find(TOPIC, 0)
+            owned = landing.sink.find(TOPIC, 0)
             assert owned is not None
             position = owned.position
             if fetched > position or fetched >= end:
                 fetched = position
         else:
             assume(False)  # too many disturbances to reach the end
-        sink.close([(TOPIC, 0)])
+        landing.close()
+        landing.close()  # what came behind a file that was under way
         assert landed_offsets(root) == [offset for offset in stored if offset < end]
+
+
+def test_sink_puts_what_comes_while_a_file_is_written_into_the_next_one(tmp_path: Path) -> None:
+    """Decoding goes on beside the disk: the file under way keeps its name and its rows."""
+    landing = Landing(tmp_path)
+    landing.open()
+    landing.take(decoded([0, 1], 0, 2))
+    (first,) = landing.sink.fill([(TOPIC, 0)])
+    landing.take(decoded([2, 3, 4], 2, 5))
+    assert landing.sink.fill([(TOPIC, 0)]) == [first]
+    landing.sink.write([first])
+    landing.take(decoded([5], 5, 6))
+    landing.sink.landed([first])
+    assert landing.close() == [LandingFile(TOPIC, LOG, 0, 2, 5)]
+    assert landed_offsets(tmp_path) == [0, 1, 2, 3, 4, 5]
+    owned = landing.sink.find(TOPIC, 0)
+    assert owned is not None
+    assert (owned.landed, owned.landed_rows, owned.buffered_bytes) == (6, 6, 0)
+
+
+def test_sink_counts_the_bytes_that_are_being_written(tmp_path: Path) -> None:
+    """They are in memory until the file is durable, so the limit is on both."""
+    batch = decoded([0, 1], 0, 2)
+    assert batch.rows is not None
+    size = batch.rows.nbytes
+    landing = Landing(tmp_path, Limits(file_rows=1000, file_age_s=1e9, buffer_bytes=2 * size))
+    landing.open()
+    assert landing.sink.has_room
+    assert not landing.sink.is_half_full
+    landing.take(batch)
+    assert landing.sink.is_half_full
+    files = landing.sink.fill([(TOPIC, 0)])
+    assert landing.sink.buffered_bytes == size
+    landing.take(decoded([2, 3], 2, 4))
+    assert landing.sink.buffered_bytes == 2 * size
+    assert not landing.sink.has_room
+    landing.sink.write(files)
+    assert landing.sink.buffered_bytes == 2 * size
+    landing.sink.landed(files)
+    assert landing.sink.buffered_bytes == size
+    assert landing.sink.has_room
 
 
 class Killed(BaseException):
@@ -161,19 +242,19 @@ def test_sink_killed_between_two_steps_recovers_to_exactly_what_is_in_finished_f
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str, after: bool
 ) -> None:
     """Whatever the step, the next worker finds whole files, a position that follows on them, and no leftovers."""
-    sink = a_sink(tmp_path)
-    sink.open(TOPIC, LOG, 0)
-    sink.take(decoded([0, 1, 2], 0, 3))
-    sink.close([(TOPIC, 0)])
-    sink.take(decoded([3, 4], 3, 5))
+    landing = Landing(tmp_path)
+    landing.open()
+    landing.take(decoded([0, 1, 2], 0, 3))
+    landing.close()
+    landing.take(decoded([3, 4], 3, 5))
     with killed_at(step, after=after, patch=monkeypatch), pytest.raises(Killed):
-        sink.close([(TOPIC, 0)])
-    successor = a_sink(tmp_path)
-    position = successor.open(TOPIC, LOG, 0)
+        landing.close()
+    successor = Landing(tmp_path)
+    position = successor.open()
     assert position == (5 if (step, after) == ("rename", True) else 3)
     assert not list(tmp_path.rglob("*.tmp"))
     successor.take(decoded(list(range(position, 8)), position, 8))
-    successor.close([(TOPIC, 0)])
+    successor.close()
     assert landed_offsets(tmp_path) == list(range(8))
 
 
@@ -181,31 +262,35 @@ def test_sink_killed_between_two_steps_recovers_to_exactly_what_is_in_finished_f
 def test_sink_keeps_its_rows_when_the_disk_is_full_or_failing_and_lands_them_later(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
-    """An error of any step leaves no half file and no lost row; the same call succeeds when the disk is well again."""
+    """An error of any step leaves no half file and no lost row; the same file succeeds when the disk is well again."""
     owner = {"write_table": pq, "fsync": os, "replace": Path}[step]
 
     def full(*_: object, **__: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    sink = a_sink(tmp_path)
-    sink.open(TOPIC, LOG, 0)
-    sink.take(decoded([0, 1], 0, 2))
+    landing = Landing(tmp_path)
+    landing.open()
+    landing.take(decoded([0, 1], 0, 2))
+    before = landing.sink.buffered_bytes
     with monkeypatch.context() as patched:
         patched.setattr(owner, step, full)
         for _ in range(3):
             with pytest.raises(OSError, match="No space"):
-                sink.close([(TOPIC, 0)])
+                landing.close()
         assert not list(tmp_path.rglob("*.parquet"))
-    sink.take(decoded([2], 2, 3))
-    sink.close([(TOPIC, 0)])
+    assert landing.sink.buffered_bytes == before
+    assert landing.sink.due() == [(TOPIC, 0)]
+    landing.take(decoded([2], 2, 3))
+    assert landing.close() == [LandingFile(TOPIC, LOG, 0, 0, 1)]
+    assert landing.close() == [LandingFile(TOPIC, LOG, 0, 2, 2)]
     assert landed_offsets(tmp_path) == [0, 1, 2]
 
 
 def test_sink_goes_on_after_a_failed_sync_of_the_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The rename had happened: the file is its own work, not another writer's."""
-    sink = a_sink(tmp_path)
-    sink.open(TOPIC, LOG, 0)
-    sink.take(decoded([0, 1], 0, 2))
+    landing = Landing(tmp_path)
+    landing.open()
+    landing.take(decoded([0, 1], 0, 2))
     real, calls = os.fsync, iter(range(100))
 
     def second_fails(descriptor: int) -> None:
@@ -216,43 +301,91 @@ def test_sink_goes_on_after_a_failed_sync_of_the_folder(tmp_path: Path, monkeypa
     with monkeypatch.context() as patched:
         patched.setattr(os, "fsync", second_fails)
         with pytest.raises(OSError, match="Input/output"):
-            sink.close([(TOPIC, 0)])
-    sink.close([(TOPIC, 0)])
-    sink.take(decoded([2], 2, 3))
-    sink.close([(TOPIC, 0)])
+            landing.close()
+    landing.close()
+    landing.take(decoded([2], 2, 3))
+    landing.close()
     assert landed_offsets(tmp_path) == [0, 1, 2]
 
 
+def test_sink_writes_again_all_files_of_an_attempt_that_failed_half_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of two partitions one was written before the disk failed: the second try finds it and lands the other."""
+    landing = Landing(tmp_path)
+    for partition in (0, 1):
+        landing.open(partition)
+        landing.take(decoded([0, 1], 0, 2, partition=partition))
+    real, calls = pq.write_table, iter(range(100))
+
+    def second_fails(*arguments: object, **options: object) -> None:
+        if next(calls) == 1:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        real(*arguments, **options)
+
+    both = [(TOPIC, 0), (TOPIC, 1)]
+    with monkeypatch.context() as patched:
+        patched.setattr(pq, "write_table", second_fails)
+        with pytest.raises(OSError, match="No space"):
+            landing.close(both)
+    assert len(landing.close(both)) == 2
+    assert landed_offsets(tmp_path, 0) == landed_offsets(tmp_path, 1) == [0, 1]
+
+
 def test_sink_closes_files_by_rows_by_age_and_by_the_bytes_of_all_partitions(tmp_path: Path) -> None:
-    """Each limit alone makes a partition due; of too many bytes, the largest buffers go first."""
+    """Each limit alone makes a partition due; of too many bytes, half of the limit, the largest buffers go first."""
     now = 0.0
-    rows = decoded([0], 0, 1).rows.nbytes
-    sink = a_sink(tmp_path, Limits(file_rows=10, file_age_s=2.0, buffer_bytes=30 * rows), clock=lambda: now)
+    one = decoded([0], 0, 1).rows
+    assert one is not None
+    limits = Limits(file_rows=10, file_age_s=2.0, buffer_bytes=60 * one.nbytes)
+    landing = Landing(tmp_path, limits, clock=lambda: now)
     for partition in range(6):
-        sink.open(TOPIC, LOG, partition)
-    sink.take(decoded(list(range(10)), 0, 10, partition=0))
-    sink.take(decoded([0], 0, 1, partition=1))
-    assert sink.due() == [(TOPIC, 0)]
+        landing.open(partition)
+    landing.take(decoded(list(range(10)), 0, 10, partition=0))
+    landing.take(decoded([0], 0, 1, partition=1))
+    assert landing.sink.due() == [(TOPIC, 0)]
     now = 2.0
-    assert set(sink.due()) == {(TOPIC, 0), (TOPIC, 1)}
-    sink.close(sink.due())
-    assert sink.due() == []
+    assert set(landing.sink.due()) == {(TOPIC, 0), (TOPIC, 1)}
+    landing.close(landing.sink.due())
+    assert landing.sink.due() == []
     for partition, count in ((2, 9), (3, 9), (4, 9), (5, 8)):
-        sink.take(decoded(list(range(count)), 0, count, partition=partition))
-    (largest,) = sink.due()
+        landing.take(decoded(list(range(count)), 0, count, partition=partition))
+    (largest,) = landing.sink.due()
     assert largest in {(TOPIC, 2), (TOPIC, 3), (TOPIC, 4)}
 
 
-def test_sink_never_writes_over_another_writer_s_files(tmp_path: Path) -> None:
-    """A worker that slept through the loss of its partitions finds newer files and stops: no file overlaps another."""
-    sleeper, owner = a_sink(tmp_path), a_sink(tmp_path)
-    for sink in (sleeper, owner):
-        sink.open(TOPIC, LOG, 0)
+def test_sink_measures_the_age_of_a_file_from_the_first_batch_of_its_own(tmp_path: Path) -> None:
+    """What comes behind a file that is being written starts a clock of its own; a batch without rows does too."""
+    now = 0.0
+    landing = Landing(tmp_path, Limits(file_rows=1000, file_age_s=2.0, buffer_bytes=1 << 40), clock=lambda: now)
+    landing.open()
+    landing.take(decoded([], 0, 3))
+    now = 1.9
+    assert landing.sink.due() == []
+    now = 2.0
+    files = landing.sink.fill(landing.sink.due())
+    landing.take(decoded([3], 3, 4))
+    landing.sink.write(files)
+    landing.sink.landed(files)
+    now = 3.9
+    assert landing.sink.due() == []
+    now = 4.0
+    assert landing.sink.due() == [(TOPIC, 0)]
+
+
+@pytest.mark.parametrize("owner_has_landed", [False, True])
+def test_sink_never_writes_over_another_writer_s_files(tmp_path: Path, owner_has_landed: bool) -> None:
+    """A worker that slept through the loss of its partitions stops: no file overlaps one of the new owner's."""
+    sleeper, owner = Landing(tmp_path), Landing(tmp_path)
+    sleeper.open()
     sleeper.take(decoded([0, 1], 0, 2))
+    owner.open()
     owner.take(decoded([0, 1, 2], 0, 3))
-    owner.close([(TOPIC, 0)])
-    with pytest.raises(PartitionTakenOver, match="Another worker"):
-        sleeper.close([(TOPIC, 0)])
+    if owner_has_landed:
+        owner.close()
+    with pytest.raises(PartitionTakenOver, match=r"[Aa]nother worker"):
+        sleeper.close()
+    owner.close()
     assert landed_offsets(tmp_path) == [0, 1, 2]
 
 
@@ -262,20 +395,38 @@ def test_sink_writes_nothing_of_a_log_that_was_replaced(tmp_path: Path) -> None:
     def replaced(_: Collection[tuple[str, str]]) -> None:
         raise LogReplaced("gone")
 
-    sink = a_sink(tmp_path, verify=replaced)
-    sink.open(TOPIC, LOG, 0)
-    sink.take(decoded([0], 0, 1))
+    landing = Landing(tmp_path, verify=replaced)
+    landing.open()
+    landing.take(decoded([0], 0, 1))
     with pytest.raises(LogReplaced):
-        sink.close([(TOPIC, 0)])
+        landing.close()
     assert landed_offsets(tmp_path) == []
-    assert sink.open(TOPIC, "log2", 0) == 0
-    assert sink.take(decoded([0], 0, 1)) is Admission.NOT_OWNED
+    assert landing.open(log="log2") == 0
+    assert landing.take(decoded([0], 0, 1)) is Admission.NOT_OWNED
+    assert landing.sink.position(TOPIC, 0, LOG) is None
+    assert landing.sink.position(TOPIC, 0, "log2") == 0
+
+
+def test_sink_forgets_a_file_of_an_incarnation_that_was_replaced_meanwhile(tmp_path: Path) -> None:
+    """It was written while the partition was opened anew: the new one's position does not move by it."""
+    landing = Landing(tmp_path)
+    landing.open()
+    landing.take(decoded([0, 1], 0, 2))
+    files = landing.sink.fill([(TOPIC, 0)])
+    landing.sink.write(files)
+    landing.open(log="log2")
+    landing.sink.landed(files)
+    owned = landing.sink.find(TOPIC, 0)
+    assert owned is not None
+    assert (owned.log, owned.landed, owned.position) == ("log2", 0, 0)
 
 
 def test_sink_reports_what_it_lets_go_unlanded(tmp_path: Path) -> None:
-    """Released offsets that are in no file are counted; the next owner reads them again."""
-    sink = a_sink(tmp_path)
-    sink.open(TOPIC, LOG, 0)
-    sink.take(decoded([0, 1], 0, 4))
-    assert sink.release([(TOPIC, 0), (TOPIC, 9)]) == 4
-    assert sink.owned == ()
+    """Released offsets that are in no file are counted, those on their way to one too; the next owner reads them."""
+    landing = Landing(tmp_path)
+    landing.open()
+    landing.take(decoded([0, 1], 0, 4))
+    landing.sink.fill([(TOPIC, 0)])
+    landing.take(decoded([], 4, 6))
+    assert landing.sink.release([(TOPIC, 0), (TOPIC, 9)]) == 6
+    assert landing.sink.owned == ()
