@@ -28,7 +28,7 @@ from platform_assets.contracts.landing import (
 )
 from platform_assets.contracts.topics import EVENTS, LATE, PREDICTIONS, REJECTED, WINDOWS
 from resources.landing_zone import LandingZone
-from resources.warehouse.spans import Span, subtract
+from resources.warehouse.spans import Span, merge, subtract
 
 SQL_TYPES = {
     TEXT: "VARCHAR",
@@ -131,7 +131,7 @@ def load_landed(connection: duckdb.DuckDBPyConnection, landing: LandingZone, tar
     create_landed_table(connection, target)
     # now() is when this transaction began: before the files are listed.
     connection.execute("INSERT OR REPLACE INTO raw.load_times VALUES ($topic, now())", {"topic": target.topic})
-    pieces = _missing_pieces(landing.files(target.topic), _loaded_spans(connection, target.topic))
+    pieces = _missing_pieces(landing.files(target.topic), loaded_spans(connection, target.topic))
     row_count = new_row_count = byte_count = 0
     if pieces:
         paths = [str(landing.root / piece.file.path) for piece in pieces]
@@ -160,14 +160,18 @@ def create_landed_table(connection: duckdb.DuckDBPyConnection, target: LandedTab
         connection.execute(f"CREATE TABLE IF NOT EXISTS {table} ({columns})")
 
 
-def _loaded_spans(connection: duckdb.DuckDBPyConnection, topic: str) -> dict[tuple[str, int], list[Span]]:
+def loaded_spans(connection: duckdb.DuckDBPyConnection, topic: str) -> dict[tuple[str, int], list[Span]]:
+    """The offsets of a topic that are in the warehouse, by log and partition, merged; nothing before the first load."""
     spans: dict[tuple[str, int], list[Span]] = defaultdict(list)
+    known = connection.execute("SELECT 1 FROM duckdb_tables() WHERE schema_name = 'raw' AND table_name = 'loads'")
+    if known.fetchone() is None:
+        return {}
     loads = connection.execute(
         "SELECT log, kafka_partition, first_offset, last_offset FROM raw.loads WHERE topic = $topic", {"topic": topic}
     )
     for log, partition, first, last in loads.fetchall():
         spans[log, partition].append((first, last))
-    return spans
+    return {place: merge(found) for place, found in spans.items()}
 
 
 def _missing_pieces(files: Sequence[LandingFile], loaded: dict[tuple[str, int], list[Span]]) -> list[_Piece]:

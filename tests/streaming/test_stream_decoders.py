@@ -189,7 +189,7 @@ def test_sink_takes_all_rows_of_an_offset_or_none(tmp_path: Path) -> None:
     sink = LandingSink(
         LandingZone(tmp_path), Limits(file_rows=1, file_age_s=60, buffer_bytes=1 << 20), SCHEMAS, verify=lambda _: None
     )
-    sink.open(WINDOWS.name, "log-w", 0)
+    sink.open(WINDOWS.name, "log-w", 0, landed=0)
     value = encode_updates(updates())
     first = decode_windows(a_batch([(0, value)], start=0, next_offset=1, topic=WINDOWS.name), "log-w", NOW)
     both = decode_windows(a_batch([(0, value), (1, value)], start=0, next_offset=2, topic=WINDOWS.name), "log-w", NOW)
@@ -198,6 +198,7 @@ def test_sink_takes_all_rows_of_an_offset_or_none(tmp_path: Path) -> None:
         Admission.REPEATED,
         Admission.TAKE,
     ]
-    (file,) = sink.close([(WINDOWS.name, 0)])
-    landed = pq.read_table(tmp_path / file.path)
+    (full,) = sink.fill([(WINDOWS.name, 0)])
+    sink.write([full])
+    landed = pq.read_table(tmp_path / full.file.path)
     assert landed.column("kafka_offset").to_pylist() == [0, 0, 1, 1]
