@@ -35,4 +35,4 @@ def check_landing(measurement: Measurement, load: Load, sent: Sent, worker: Plat
 def measure_raw_consumption(measurement: Measurement, cluster: Cluster) -> None:
     """What a plain client reads off the same topic in the same run: the limit of any engine on this machine now."""
     eps = raw_consume_eps(cluster.address, EVENTS.name, EVENTS.partitions, RAW_LIMIT)
-    measurement.raw_consume_eps = round(eps)
+    measurement.raw_consume_eps = None if eps is None else round(eps)
