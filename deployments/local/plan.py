@@ -20,7 +20,7 @@ from resources.settings import Settings
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
-BROKER, API, WORKER = "broker", "api", "worker"
+BROKER, API, WORKER, SCORER = "broker", "api", "worker", "scorer"
 CODE_SERVER, WEBSERVER, DAEMON = "code-server", "webserver", "daemon"
 PREPARE, DEMO = "prepare", "demo"
 
@@ -57,6 +57,7 @@ def addresses(settings: Settings) -> dict[str, str]:
         "dagster": f"http://127.0.0.1:{settings.dagster.port}",
         "kafka": settings.kafka.address,
         "worker": f"http://127.0.0.1:{settings.streaming.web_port}",
+        "scorer": f"http://127.0.0.1:{settings.streaming.scorer_web_port}",
     }
 
 
@@ -65,6 +66,9 @@ def ports(settings: Settings) -> dict[str, Port]:
     found = {
         API: Port(settings.api.port, "the API", "ANALYTICS_API__PORT"),
         WORKER: Port(settings.streaming.web_port, "the stream worker's web view", "ANALYTICS_STREAMING__WEB_PORT"),
+        SCORER: Port(
+            settings.streaming.scorer_web_port, "the scorer's web view", "ANALYTICS_STREAMING__SCORER_WEB_PORT"
+        ),
         WEBSERVER: Port(settings.dagster.port, "Dagster's webserver", "ANALYTICS_DAGSTER__PORT"),
         CODE_SERVER: Port(
             settings.dagster.code_server_port, "Dagster's code server", "ANALYTICS_DAGSTER__CODE_SERVER_PORT"
@@ -124,6 +128,12 @@ def parts(settings: Settings, demo: DemoRequest) -> list[Part]:
             # After the API: two cores import one process's libraries sooner than two processes' at once.
             (API,),
             stop_timeout_s=30.0,
+        ),
+        Part(
+            # Two seconds of imports that nobody waits for: the others' come first.
+            command(SCORER, "nice", "-n", "10", python, "-m", "streaming", "scorer"),
+            lambda: answers_http(f"{addresses(settings)['scorer']}/health/ready"),
+            (WORKER,),
         ),
         Part(command(PREPARE, python, "-m", "deployments.local.prepare"), lambda: True, (API,), one_shot=True),
         Part(

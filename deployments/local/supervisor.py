@@ -25,6 +25,7 @@ from deployments.local.plan import (
     DAEMON,
     DEMO,
     PREPARE,
+    SCORER,
     WEBSERVER,
     WORKER,
     Part,
@@ -154,14 +155,14 @@ class Supervisor:
         if needs_embedded_broker(self._settings):
             for loss in self._accounts.close_ended_logs(log.log for log in logs.values()):
                 logger.error("%d acknowledged records of %s died with the broker", loss.records, loss.topic)
-        for name in (API, WORKER):
+        for name in (API, WORKER, SCORER):
             self._keepers[name].release()
 
     async def _broker_died(self) -> None:
         """Its log is gone with it: whoever knows the old incarnation starts again once the new one is there."""
         logger.error("the broker died; its log was in memory only")
-        await self._keepers[WORKER].hold()
-        await self._keepers[API].hold()
+        for name in (WORKER, SCORER, API):
+            await self._keepers[name].hold()
 
     async def _recycle_broker(self) -> None:
         """Give the broker's memory back: let everything land, then start a new incarnation of the log."""
@@ -172,6 +173,7 @@ class Supervisor:
         landed = await self._wait_until_landed()
         if landed:
             await self._keepers[WORKER].hold()
+            await self._keepers[SCORER].hold()
             await broker.hold()
             broker.release()
             await broker.ready.wait()
@@ -234,6 +236,8 @@ class Supervisor:
         if DEMO in self._keepers:
             await self._keepers[DEMO].stop()
         await self._keepers[API].stop()
+        # Before the worker, which lands the predictions.
+        await self._keepers[SCORER].stop()
         if self._keepers[WORKER].process is not None:
             await self._wait_until_landed()
         await self._keepers[WORKER].stop()

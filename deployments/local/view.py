@@ -113,6 +113,7 @@ def address_table(addresses: dict[str, str]) -> Table:
         "dagster": "the asset graph, runs, checks",
         "kafka": "the event log",
         "worker": "the stream worker",
+        "scorer": "in-stream predictions",
     }
     table = Table(box=None, pad_edge=False, show_header=False)
     for name, address in addresses.items():
