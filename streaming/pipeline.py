@@ -64,6 +64,7 @@ class Pipeline:
         self._metrics = metrics
         self._logs: dict[Partition, str] = {}
         self._ready = False
+        self._steps: asyncio.Task[None] | None = None
         # Arrow's first array imports pandas where it is installed, a second that the group join hides.
         threads.warm_up(self._decode_nothing)
 
@@ -102,7 +103,16 @@ class Pipeline:
         return owned.landed if owned is not None and owned.landed > 0 else None
 
     async def run(self) -> None:
-        """Close files and publish news, until cancelled or until something goes wrong for good."""
+        """Close files and publish news, until `stop`, until cancelled or until something goes wrong for good."""
+        self._steps = asyncio.create_task(self._run())
+        try:
+            await asyncio.wait([self._steps])
+        finally:
+            self._steps.cancel()
+        if not self._steps.cancelled():
+            self._steps.result()
+
+    async def _run(self) -> None:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._lander.run())
             for emitter in self._emitters.values():
@@ -249,6 +259,10 @@ class Pipeline:
     async def stop(self) -> None:
         """Release everything and end the threads."""
         await self.release(list(self._logs))
+        if self._steps is not None:
+            # They would find the threads gone; whatever they wait for there comes to its end.
+            self._steps.cancel()
+            await asyncio.wait([self._steps])
         self._threads.shutdown()
 
     async def _forget(self, partitions: Sequence[Partition]) -> None:

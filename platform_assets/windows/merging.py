@@ -89,11 +89,15 @@ class MergedWindows:
         reached = self.watermark_ms - self.definition.lateness_ms
         late: list[Part] = []
         for part in parts:
+            if part.next_offset <= source.next_offset:
+                # Published once more after a crash. Taken again, a session that another one has swallowed since would
+                # come back beside it, and count twice where the other sources close it before it is withdrawn again.
+                continue
             held = self._parts.get(part.key, {})
             place = (part.start_ms, partition)
             known = held.get(place)
             if known is None and part.end_ms <= reached:
-                if part.next_offset > source.next_offset and part.state["events"]:
+                if part.state["events"]:
                     late.append(part)
                 continue
             if known is not None and known.next_offset > part.next_offset:

@@ -64,10 +64,16 @@ class Saved:
 
     ids: list[tuple[int, Hashes]] = field(default_factory=list)
 
-    def restore(self, dying: PartitionWindows, definitions: Sequence[WindowDefinition]) -> PartitionWindows:
+    def restore(
+        self,
+        dying: PartitionWindows,
+        definitions: Sequence[WindowDefinition],
+        *,
+        parts_of: frozenset[str] = frozenset(),
+    ) -> PartitionWindows:
         """A fresh engine with the state of another one."""
         self.take(dying)
-        fresh = PartitionWindows(definitions, keeps_unsaved_ids=True)
+        fresh = PartitionWindows(definitions, parts_of=parts_of, keeps_unsaved_ids=True)
         fresh.restore(dying.snapshot())
         assert fresh.seen is not None
         for number, hashes in self.ids:
