@@ -1,0 +1,155 @@
+"""The bulk path says of every record what the contract's decoder says, with the same values and reasons."""
+
+import datetime as dt
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import hypothesis.strategies as st
+import msgspec
+import pytest
+from hypothesis import given, settings
+
+from platform_assets.contracts.events import (
+    ENVELOPE_FIELDS,
+    MAX_EVENT_BYTES,
+    InvalidEvent,
+    decode_event,
+    encode_event,
+    encode_payload,
+)
+from platform_assets.contracts.payloads import PURCHASE_LINE
+from streaming import event_decoding
+from streaming.decoding import decode_events, decode_for_windows
+from streaming.event_decoding import decode_columns
+from tests.odd_events import PURCHASE, PURCHASES, TRACE, VARIANTS, records, with_field
+from tests.streaming_records import NOW, a_batch, an_event
+
+EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+Row = dict[str, Any]
+
+
+def oracle(values: Sequence[bytes | None]) -> tuple[list[Row], list[tuple[int, str, str | None]]]:
+    """Each record by itself through the contract: rows and (offset, reason, event id) of the others."""
+    rows: list[Row] = []
+    rejected: list[tuple[int, str, str | None]] = []
+    for offset, value in enumerate(values):
+        try:
+            if value is None:
+                raise InvalidEvent("The record has no value")
+            event = decode_event(value)
+        except InvalidEvent as error:
+            rejected.append((offset, error.reason, error.event_id))
+            continue
+        row = {name: getattr(event, name) for name in ENVELOPE_FIELDS}
+        changes = {"event_type": event.event_type.value, "payload": encode_payload(event.payload)}
+        rows.append(row | changes | {"log": "log1", "kafka_partition": 0, "kafka_offset": offset})
+    return rows, rejected
+
+
+def check_against_oracle(values: Sequence[bytes | None]) -> None:
+    batch = a_batch(list(enumerate(values)), start=0, next_offset=len(values))
+    rows, rejected = oracle(values)
+    decoded = decode_events(batch, "log1", NOW)
+    assert decoded.rows is not None
+    assert decoded.rows.to_pylist() == rows
+    assert [(one.source_offset, one.reason) for one in decoded.rejections] == [one[:2] for one in rejected]
+    decoded.rows.validate(full=True)
+    lean = decode_for_windows(batch, "log1", NOW)
+    assert lean.rejections == decoded.rejections
+    assert decoded.events is not None
+    assert lean.events is not None
+    assert lean.rows is None
+    for events in (decoded.events, lean.events):
+        assert events.offsets.tolist() == [row["kafka_offset"] for row in rows]
+        assert [EPOCH + dt.timedelta(microseconds=us) for us in events.occurred_us.tolist()] == [
+            row["occurred_at"] for row in rows
+        ]
+        assert [EPOCH + dt.timedelta(microseconds=us) for us in events.received_us.tolist()] == [
+            row["received_at"] for row in rows
+        ]
+        for name in ("event_id", "event_type", "event_name", "user_id", "session_id", "source_service"):
+            assert events.column(name) == [row[name] for row in rows]
+        selected = events.payload_values(("a", "quantity", "no such-field"))
+        assert repr(selected.columns["a"]) == repr([json.loads(row["payload"]).get("a") for row in rows])
+        assert selected.columns["quantity"] == [json.loads(row["payload"]).get("quantity") for row in rows]
+        assert selected.columns["no such-field"] == [None] * len(rows)
+    assert (decoded.events.id_hashes == lean.events.id_hashes).all()
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.lists(st.one_of(records(), records(), st.binary(max_size=8), st.none()), max_size=8), st.data())
+def test_decoding_in_bulk_equals_the_contract_record_by_record(values: list[bytes | None], data: st.DataObject) -> None:
+    """For any mixture, cut at any place: the same rows, the same rejections for the same reasons."""
+    check_against_oracle(values)
+    cut = data.draw(st.integers(0, len(values)))
+    check_against_oracle(values[:cut])
+    check_against_oracle(values[cut:])
+
+
+GOOD = encode_event(an_event("g"))
+
+
+@pytest.mark.parametrize("field", ENVELOPE_FIELDS)
+def test_each_odd_value_of_a_field_is_judged_as_by_the_contract(field: str) -> None:
+    """Alone between good neighbours, and all of them in one batch."""
+    odd = [with_field(GOOD, field, value) for value in VARIANTS[field]]
+    check_against_oracle(odd)
+    for value in odd:
+        check_against_oracle([GOOD, value, GOOD])
+
+
+def test_each_odd_purchase_line_is_judged_as_by_the_contract() -> None:
+    """Numbers of the other type, too large ones, fields that are missing, twice, unknown or out of order."""
+    purchase = encode_event(an_event("p", event_name=PURCHASE_LINE, payload=PURCHASE))
+    check_against_oracle([with_field(purchase, "payload", payload) for payload in PURCHASES])
+
+
+def test_events_larger_than_the_contract_allows_are_refused_and_one_that_just_fits_is_not() -> None:
+    """The limit counts the record's bytes, white space included."""
+    room = MAX_EVENT_BYTES - len(GOOD) + 1
+    sizes = [room - 1, room, room + 1]
+    check_against_oracle([GOOD.replace(b"/", b"/" * size) for size in sizes] + [GOOD + b" " * size for size in sizes])
+
+
+@pytest.mark.parametrize("field", ENVELOPE_FIELDS)
+@pytest.mark.parametrize("first", ["garbage", '"gar bage"', "{}", "null", '"\\u0067"'])
+@pytest.mark.parametrize("space", ["", " "])
+def test_field_that_stands_twice_is_the_contract_s_to_judge(field: str, first: str, space: str) -> None:
+    """The contract checks both of them, a decoder without patterns only sees the last."""
+    double = GOOD.replace(b"{", b'{"' + field.encode() + b'":' + first.encode() + b"," + space.encode(), 1)
+    # What the second one takes up must not be made good for by a shorter number in the payload.
+    short = double.replace(b'{"page":"/"}', b'{"page":1e22}')
+    check_against_oracle([GOOD, double, short, GOOD])
+
+
+def test_events_as_the_door_writes_them_take_the_bulk_path_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The slow path costs several times as much: neither the door's bytes nor spaced JSON may lead there."""
+    zone = dt.timezone(dt.timedelta(hours=5, minutes=30))
+    events = [
+        an_event("a", payload={"a": {"b": [1.5, None, "é"]}}, session_id="s", correlation_id="c"),
+        an_event("b", occurred_at=NOW.astimezone(zone), received_at=NOW + dt.timedelta(microseconds=7)),
+        an_event("c", event_name=PURCHASE_LINE, payload=PURCHASE),
+        an_event("d", event_name=PURCHASE_LINE, payload=dict(reversed(PURCHASE.items())) | {"sales_value": 1}),
+        an_event("e", traceparent=TRACE),
+    ]
+    values = [encode_event(event) for event in events]
+    values += [json.dumps(json.loads(value)).encode() for value in values]
+    monkeypatch.delattr(event_decoding, "decode_one_by_one")
+    columns, refused = decode_columns(a_batch(list(enumerate(values)), start=0, next_offset=10), land=True)
+    assert columns.offsets.tolist() == list(range(10))
+    assert not refused
+
+
+def test_bulk_envelope_has_the_contract_s_fields() -> None:
+    """A field that the contract gains must be checked here too."""
+    assert event_decoding._Envelope.__struct_fields__ == ENVELOPE_FIELDS
+
+
+def test_landed_payload_is_the_contract_s_text_whatever_the_producer_wrote() -> None:
+    """White space, escapes, doubled keys and odd numbers are normalised, as `encode_payload` does it."""
+    value = GOOD.replace(b'{"page":"/"}', b'{ "b": 1e3, "a": "\\u00e9", "b": -0.0 }')
+    decoded = decode_events(a_batch([(0, value)], start=0, next_offset=1), "log1", NOW)
+    assert decoded.rows is not None
+    assert decoded.rows["payload"].to_pylist() == ['{"b":-0.0,"a":"é"}']
+    assert msgspec.json.decode(decoded.rows["payload"][0].as_py()) == {"b": -0.0, "a": "é"}
