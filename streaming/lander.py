@@ -85,7 +85,7 @@ class Lander:
             unlanded = await self._threads.work(self._sink.release, wanted)
         if unlanded:
             _log.warning("released_unlanded offsets=%d; the log still has them", unlanded)
-        self._pause = None
+        self._go_on()
 
     async def _close(self, partitions: Collection[Partition]) -> None:
         files = await self._threads.work(self._sink.fill, partitions)
@@ -97,14 +97,20 @@ class Lander:
             attempts = self._pause.attempts + 1 if self._pause is not None else 1
             delay = min(FIRST_RETRY_S * 2 ** (attempts - 1), LONGEST_RETRY_S)
             self._pause = Pause(str(error), attempts, time.monotonic() + delay)
+            self._metrics.paused(True)
             _log.error("landing_paused attempt=%d retry_s=%.1f reason=%s", attempts, delay, error)
             return
         await self._threads.work(self._note_landed, files)
         if self._pause is not None:
             _log.info("landing_resumed attempts=%d", self._pause.attempts)
+        self._go_on()
+
+    def _go_on(self) -> None:
         self._pause = None
+        self._metrics.paused(False)
 
     def _note_landed(self, files: Collection[FullFile]) -> None:
         self._sink.landed(files)
         for full in files:
             self._metrics.landed(full.file.topic, full.file.partition, full.row_count)
+        self._metrics.buffered(self._sink.buffered_bytes)

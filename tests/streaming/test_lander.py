@@ -1,172 +1,197 @@
-"""The lander keeps the order: rejections acknowledged, then the file; and waits out a broker or disk that is away."""
+"""The lander waits out a disk that is away: it pauses, backs off, goes on, and loses nothing on the way."""
 
 import asyncio
 import errno
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pyarrow.parquet as pq
 import pytest
+from prometheus_client.exposition import generate_latest
 
-from platform_assets.contracts.events import encode_event
-from platform_assets.contracts.rejections import decode_rejection
 from platform_assets.contracts.topics import EVENTS
-from resources.event_log.topics import Log, LogUnavailable
 from resources.landing_zone import LandingZone
-from streaming.decoding import SCHEMAS
-from streaming.incarnations import Incarnations
-from streaming.lander import Lander
-from streaming.sink import Admission, LandingSink, Limits
-from tests.streaming_records import a_batch, an_event, event_batch
+from streaming import lander as lander_module
+from streaming.decoding import SCHEMAS, decode_events
+from streaming.lander import FIRST_RETRY_S, Lander
+from streaming.metrics import StreamMetrics
+from streaming.sink import LandingSink, Limits
+from streaming.threads import Threads
+from tests.streaming_records import NOW, event_batch
 
-TOPIC = EVENTS.name
-
-
-class FixedIncarnations(Incarnations):
-    """A broker whose topics never change, without a broker."""
-
-    def __init__(self) -> None:
-        super().__init__("unused:1")
-
-    def describe(self, topics: object) -> dict[str, Log]:
-        return {TOPIC: Log(TOPIC, "log1", 4)}
-
-
-class Rejected:
-    """The rejected topic: unavailable for the first `failures` calls."""
-
-    def __init__(self, root: Path, failures: int = 0) -> None:
-        self.records: list[tuple[bytes, bytes]] = []
-        self.files_at_append: list[int] = []
-        self._root = root
-        self._failures = failures
-
-    async def append(self, records: list[tuple[bytes, bytes]]) -> None:
-        self.files_at_append.append(len(list(self._root.rglob("*.parquet"))))
-        if self._failures:
-            self._failures -= 1
-            raise LogUnavailable("away")
-        self.records += records
+TOPIC, LOG = EVENTS.name, "log1"
+PLACE = (TOPIC, 0)
+AT_EVERY_ROW = Limits(file_rows=1, file_age_s=1e9, buffer_bytes=1 << 40)
 
 
 class Bench:
-    """A lander over a temporary landing zone."""
+    """A lander over a temporary landing zone, whose disk may be full."""
 
-    def __init__(self, root: Path, *, failures: int = 0, file_rows: int = 1) -> None:
-        self.root = root
-        self.rejected = Rejected(root, failures)
-        self.stopping = False
-        sink = LandingSink(LandingZone(root), Limits(file_rows, 1e9, 1 << 40), SCHEMAS, verify=lambda _: None)
-        self.lander = Lander(sink, FixedIncarnations(), self.rejected.append, gives_up=lambda: self.stopping)
+    def __init__(self, root: Path, patch: pytest.MonkeyPatch, limits: Limits = AT_EVERY_ROW) -> None:
+        self.zone = LandingZone(root)
+        self.threads = Threads()
+        self.metrics = StreamMetrics()
+        self.sink = LandingSink(self.zone, limits, SCHEMAS, verify=lambda _: None)
+        self.lander = Lander(self.sink, self.threads, self.metrics)
+        self.disk_is_full = False
+        self.attempts = 0
+        self.clock = 1000.0
+        self._write_table = pq.write_table
+        patch.setattr(pq, "write_table", self._write)
+        patch.setattr(lander_module, "time", SimpleNamespace(monotonic=lambda: self.clock))
+
+    def open(self, *partitions: int) -> None:
+        for partition in partitions:
+            self.sink.open(TOPIC, LOG, partition, self.zone.recover(TOPIC, LOG, partition))
+
+    def take(self, offsets: Iterable[int], partition: int = 0) -> None:
+        found = list(offsets)
+        batch = event_batch(found, start=found[0], next_offset=found[-1] + 1, partition=partition)
+        self.sink.take(decode_events(batch, LOG, NOW))
 
     def files(self) -> list[tuple[int, int]]:
-        return [(file.first, file.last) for file in LandingZone(self.root).files(TOPIC)]
+        return [(file.first, file.last) for file in self.zone.files(TOPIC)]
 
-
-def readiness(bench: Bench) -> bool:
-    """As the health page asks it."""
-    return bench.lander.is_ready
+    def _write(self, *arguments: object, **options: object) -> None:
+        self.attempts += 1
+        if self.disk_is_full:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        self._write_table(*arguments, **options)
 
 
 @pytest.fixture
-async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
-    bench = Bench(tmp_path)
+async def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Bench]:
+    bench = Bench(tmp_path, monkeypatch)
     yield bench
-    bench.stopping = True
-    await bench.lander.stop()
+    bench.threads.shutdown()
 
 
-async def test_lander_has_rejections_acknowledged_before_the_file_that_covers_them(bench: Bench) -> None:
-    """A poison record is on the rejected topic when the name of a file first covers its offset."""
-    assert await bench.lander.open([(TOPIC, 0)]) == {(TOPIC, 0): 0}
-    good = encode_event(an_event("g"))
-    batch = a_batch([(0, good), (1, b"junk"), (2, good)], start=0, next_offset=3)
-    assert await bench.lander.take(batch) is Admission.TAKE
-    (record,) = bench.rejected.records
-    assert decode_rejection(record[1]).source_offset == 1
-    assert bench.rejected.files_at_append == [0]
-    assert bench.files() == [(0, 2)]
+async def test_lander_closes_the_files_that_are_due_and_counts_them(bench: Bench) -> None:
+    bench.open(0, 1)
+    bench.take(range(3))
+    bench.take(range(5), partition=1)
+    await bench.lander.close_due()
+    assert bench.files() == [(0, 2), (0, 4)]
+    owned = bench.sink.find(*PLACE)
+    assert owned is not None
+    assert owned.landed == 3
+    page = generate_latest(bench.metrics.registry).decode()
+    assert 'landed_rows_total{partition="1",topic="events.v1"} 5.0' in page
+    assert "buffer_bytes 0.0" in page
 
 
-async def test_lander_covers_a_batch_of_nothing_but_poison(bench: Bench) -> None:
-    """The position moves past it, with an empty file, so that a restart does not begin with it again."""
-    await bench.lander.open([(TOPIC, 0)])
-    await bench.lander.take(a_batch([(0, b"junk"), (1, b"junk")], start=0, next_offset=2))
-    await bench.lander.release([(TOPIC, 0)])
-    assert bench.files() == [(0, 1)]
-    assert len(bench.rejected.records) == 2
-
-
-async def test_lander_waits_for_the_rejected_topic_and_lands_nothing_meanwhile(tmp_path: Path) -> None:
-    """While the broker does not acknowledge, the batch is tried again; the file comes after the acknowledgement."""
-    bench = Bench(tmp_path, failures=1)
-    await bench.lander.open([(TOPIC, 0)])
-    assert await bench.lander.take(a_batch([(0, b"junk")], start=0, next_offset=1)) is Admission.TAKE
-    assert bench.rejected.files_at_append == [0, 0]
-    await bench.lander.stop()
-    assert bench.files() == [(0, 0)]
-
-
-async def test_lander_gives_a_batch_up_when_it_must_stop_before_its_rejections_are_acknowledged(tmp_path: Path) -> None:
-    """Stopping does not wait for a broker that is away, and does not cover what was not rejected yet."""
-    bench = Bench(tmp_path, failures=1000)
-    await bench.lander.open([(TOPIC, 0)])
-    taking = asyncio.create_task(bench.lander.take(a_batch([(0, b"junk")], start=0, next_offset=1)))
-    await asyncio.sleep(0.1)
-    bench.stopping = True
-    assert await asyncio.wait_for(taking, 5) is Admission.NOT_OWNED
-    await bench.lander.stop()
-    assert bench.files() == []
-
-
-async def test_lander_pauses_on_a_full_disk_reports_it_and_resumes(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Consumption waits, readiness fails with the reason, and everything lands once there is room again."""
-
-    def full(*_: object, **__: object) -> None:
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    await bench.lander.open([(TOPIC, 0)])
-    assert readiness(bench) is True
-    with monkeypatch.context() as patched:
-        patched.setattr(pq, "write_table", full)
-        taking = asyncio.create_task(bench.lander.take(event_batch([0, 1], start=0, next_offset=2)))
-        await asyncio.sleep(0.3)
-        assert not taking.done()
+async def test_lander_pauses_on_a_full_disk_with_the_reason_and_backs_off(bench: Bench) -> None:
+    """The second attempt waits for its time, the third twice as long, and none longer than the longest."""
+    bench.open(0)
+    bench.take(range(2))
+    bench.disk_is_full = True
+    waits = []
+    for attempt in range(1, 8):
+        await bench.lander.close_due()
         paused = bench.lander.paused
         assert paused is not None
         assert "No space left" in paused.reason
-        assert readiness(bench) is False
-    async with asyncio.timeout(5):
-        while not taking.done():
-            await bench.lander.close_due()
-            await asyncio.sleep(0.05)
+        assert paused.attempts == attempt == bench.attempts
+        waits.append(paused.next_attempt_at - bench.clock)
+        bench.clock = paused.next_attempt_at - 0.01
+        await bench.lander.close_due()
+        assert bench.attempts == attempt, "tried before its time"
+        bench.clock = paused.next_attempt_at
+    assert waits == [FIRST_RETRY_S, 1.0, 2.0, 4.0, 8.0, 15.0, 15.0]
+    assert "analytics_stream_paused 1.0" in generate_latest(bench.metrics.registry).decode()
+
+
+async def test_lander_resumes_and_lands_all_that_came_while_it_was_paused(bench: Bench) -> None:
+    """The file that failed goes first, under its own name, then what was buffered behind it."""
+    bench.open(0)
+    bench.take(range(2))
+    bench.disk_is_full = True
+    await bench.lander.close_due()
+    bench.take(range(2, 5))
+    bench.disk_is_full = False
+    bench.clock += FIRST_RETRY_S
+    await bench.lander.close_due()
+    assert bench.lander.paused is None
     assert bench.files() == [(0, 1)]
-    assert readiness(bench) is True
+    await bench.lander.close_due()
+    assert bench.files() == [(0, 1), (2, 4)]
+    assert bench.sink.buffered_bytes == 0
+    assert "analytics_stream_paused 0.0" in generate_latest(bench.metrics.registry).decode()
 
 
-async def test_lander_lets_go_of_what_it_cannot_land_without_losing_it(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
+async def test_lander_lands_the_file_that_failed_and_what_came_behind_it_on_release(bench: Bench) -> None:
+    """A partition that is given away between two attempts: the next owner starts at the end of the second file."""
+    bench.open(0)
+    bench.take(range(2))
+    bench.disk_is_full = True
+    await bench.lander.close_due()
+    bench.take(range(2, 5))
+    bench.disk_is_full = False
+    await bench.lander.release([PLACE])
+    assert bench.files() == [(0, 1), (2, 4)]
+    assert bench.sink.owned == ()
+    assert bench.lander.paused is None
+    assert bench.zone.next_offset(TOPIC, LOG, 0) == 5
+
+
+async def test_lander_lets_go_of_what_it_cannot_land_and_says_how_much(
+    bench: Bench, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Revoked while the disk is full: the next owner starts at the last finished file."""
-
-    def full(*_: object, **__: object) -> None:
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    await bench.lander.open([(TOPIC, 0)])
-    await bench.lander.take(event_batch([0], start=0, next_offset=1))
-    with monkeypatch.context() as patched:
-        patched.setattr(pq, "write_table", full)
-        bench.stopping = True
-        await bench.lander.take(event_batch([1], start=1, next_offset=2))
-        await bench.lander.release([(TOPIC, 0)])
-    assert await bench.lander.open([(TOPIC, 0)]) == {(TOPIC, 0): 1}
+    """Revoked while the disk is full: the next owner reads those offsets from the log."""
+    bench.open(0)
+    bench.take(range(2))
+    await bench.lander.close_due()
+    bench.disk_is_full = True
+    bench.take(range(2, 7))
+    await bench.lander.release([PLACE])
+    assert "released_unlanded offsets=5" in caplog.text
+    assert bench.zone.next_offset(TOPIC, LOG, 0) == 2
+    assert bench.lander.paused is None
 
 
-async def test_lander_asks_for_what_a_gap_lacks(bench: Bench) -> None:
-    """A batch after a dropped one is not taken, and nothing of it is rejected or landed."""
-    await bench.lander.open([(TOPIC, 0)])
-    assert await bench.lander.take(a_batch([(5, b"junk")], start=5, next_offset=6)) is Admission.GAP
-    assert not bench.rejected.records
-    assert bench.lander.report()[0]["position"] == 0
+async def test_lander_releases_one_partition_and_keeps_the_others(bench: Bench) -> None:
+    bench.open(0, 1)
+    bench.take(range(2))
+    bench.take(range(3), partition=1)
+    await bench.lander.release([PLACE])
+    assert [owned.partition for owned in bench.sink.owned] == [1]
+    await bench.lander.close_due()
+    assert bench.files() == [(0, 1), (0, 2)]
+
+
+async def test_lander_makes_others_wait_while_it_is_paused_or_full_and_no_longer_than_they_want_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Consumption stops with the disk; a worker that stops or loses its partitions does not wait for it."""
+    bench = Bench(tmp_path, monkeypatch, Limits(file_rows=1000, file_age_s=1e9, buffer_bytes=1))
+    given_up = False
+    bench.open(0)
+    await asyncio.wait_for(bench.lander.wait_for_room(lambda: False), 5)
+    bench.take(range(2))
+    waiting = asyncio.create_task(bench.lander.wait_for_room(lambda: given_up))
+    await asyncio.sleep(0.05)
+    assert not waiting.done(), "the buffers are full"
+    bench.disk_is_full = True
+    await bench.lander.close_due()
+    await asyncio.sleep(0.05)
+    assert not waiting.done(), "the disk is full"
+    given_up = True
+    await asyncio.wait_for(waiting, 5)
+    assert bench.sink.buffered_bytes > 0
+    bench.threads.shutdown()
+
+
+async def test_lander_makes_room_when_asked_without_waiting_for_the_age_of_a_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Half of the bytes are enough for a file to be closed while the other half is taken."""
+    bench = Bench(tmp_path, monkeypatch, Limits(file_rows=1000, file_age_s=1e9, buffer_bytes=1))
+    bench.open(0)
+    bench.take(range(2))
+    running = asyncio.create_task(bench.lander.run())
+    await asyncio.wait_for(bench.lander.wait_for_room(lambda: False), 5)
+    assert bench.files() == [(0, 1)]
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    bench.threads.shutdown()
