@@ -8,9 +8,11 @@ as there were checkpoints within their horizon: all of them at once would be meg
 written like the sink's: temporary, synced, renamed, the folder synced. All calls block.
 """
 
+import contextlib
 import io
 import logging
 import re
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -53,15 +55,16 @@ class SavedTable:
 class Checkpoint:
     """What a partition's windows were when every record below `next_offset`, and none after it, had been taken."""
 
+    topic: str
     next_offset: int
     watermark_ms: int
     tables: Mapping[str, SavedTable] = field(default_factory=dict)
     clock_ms: int = int(BEFORE_ALL)
 
     @classmethod
-    def empty(cls, next_offset: int) -> "Checkpoint":
+    def empty(cls, topic: str, next_offset: int) -> "Checkpoint":
         """Nothing has been counted, and counting begins at an offset."""
-        return cls(next_offset, int(BEFORE_ALL))
+        return cls(topic, next_offset, int(BEFORE_ALL))
 
 
 class Checkpoints:
@@ -112,6 +115,23 @@ class Checkpoints:
             old.unlink()
         return path
 
+    def unfinished(self, topic: str, current_log: str, partition: int) -> list[tuple[str, Checkpoint]]:
+        """The newest checkpoint that each other incarnation of a topic left of a partition, by incarnation."""
+        found = []
+        for folder in sorted(self._root.glob(f"log=*/part={partition}")):
+            log = folder.parent.name.removeprefix("log=")
+            checkpoint = self.newest(log, partition) if log != current_log else None
+            if checkpoint is not None and checkpoint.topic == topic:
+                found.append((log, checkpoint))
+        return found
+
+    def remove(self, log: str, partition: int) -> None:
+        """Remove all that is kept of a partition whose windows have ended for good."""
+        folder = self._folder(log, partition)
+        shutil.rmtree(folder, ignore_errors=True)
+        with contextlib.suppress(OSError):  # other partitions of the incarnation are still there
+            folder.parent.rmdir()
+
     def prune_ids(self, log: str, partition: int, before: int) -> None:
         """Remove the id files that hold offsets below `before` only, which are past the horizon."""
         for _, last, path in _spans(self._folder(log, partition) / "ids"):
@@ -152,6 +172,7 @@ def _state_file(checkpoint: Checkpoint) -> bytes:
         },
         schema=_STATE_SCHEMA.with_metadata(
             {
+                "topic": checkpoint.topic,
                 "next_offset": str(checkpoint.next_offset),
                 "watermark_ms": str(checkpoint.watermark_ms),
                 "clock_ms": str(checkpoint.clock_ms),
@@ -168,7 +189,13 @@ def _read_state(path: Path) -> Checkpoint:
         row["name"]: SavedTable(row["definition"], _columns(pa.ipc.open_stream(row["table"]).read_all()))
         for row in rows.to_pylist()
     }
-    return Checkpoint(int(metadata[b"next_offset"]), int(metadata[b"watermark_ms"]), tables, int(metadata[b"clock_ms"]))
+    return Checkpoint(
+        metadata[b"topic"].decode(),
+        int(metadata[b"next_offset"]),
+        int(metadata[b"watermark_ms"]),
+        tables,
+        int(metadata[b"clock_ms"]),
+    )
 
 
 def _ids_file(ids: SavedIds) -> bytes:

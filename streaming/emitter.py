@@ -15,7 +15,7 @@ from typing import Protocol
 
 from resources.event_log.topics import LogUnavailable
 from streaming.checkpoints import Checkpoints
-from streaming.stage import Outgoing, Saved, Stage
+from streaming.stage import Emission, Outgoing, Saved, Stage
 from streaming.threads import Threads
 
 _log = logging.getLogger(__name__)
@@ -72,6 +72,12 @@ class Emitter:
         now = time.monotonic()
         for partition in partitions:
             self._saved_at.setdefault(partition, now)
+
+    def say(self, emission: Emission) -> None:
+        """Publish this in the next round, then write what it says may be written."""
+        self._unpublished += emission.records
+        self._unacknowledged += emission.saved
+        self._news.set()
 
     def notify(self) -> None:
         """The stage has taken records."""
@@ -160,5 +166,8 @@ class Emitter:
             self._unwritten.remove(saved)
 
     def _write_one(self, saved: Saved) -> None:
+        if saved.checkpoint is None:
+            self._checkpoints.remove(saved.log, saved.partition)
+            return
         self._checkpoints.write(saved.log, saved.partition, saved.checkpoint, saved.ids)
         self._checkpoints.prune_ids(saved.log, saved.partition, saved.ids_needed_from)

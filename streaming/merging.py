@@ -6,7 +6,7 @@ thread.
 
 import logging
 import time
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -25,6 +25,7 @@ from platform_assets.windows.merging import MergedWindows, MergeSnapshot, Part, 
 from platform_assets.windows.watermark import BEFORE_ALL
 from streaming.checkpoints import Checkpoint, SavedTable
 from streaming.decoding import DecodedBatch
+from streaming.event_columns import EventColumns
 from streaming.sink import Admission
 from streaming.stage import Emission, Outgoing, Restored, Saved
 from streaming.windowing import ROWS_PER_RECORD, Tell
@@ -103,6 +104,19 @@ class MergeStage:
         """Sources say themselves when they are idle."""
         return []
 
+    def finish(self, log: str, partition: int, restored: Restored, tail: Iterable[EventColumns]) -> Emission:
+        """See `Stage.finish`. Parts do not land, so there is no tail."""
+        owned = _Partition(log, partition, restored.position)
+        if restored.checkpoint is not None:
+            self._restore(owned, restored.checkpoint)
+        emitted_ms = time.time_ns() // 1_000_000
+        records = [
+            record
+            for merged in owned.merged.values()
+            for record in self._records(owned, merged, UpdateKind.FINAL, merged.end().as_tuples(), emitted_ms)
+        ]
+        return Emission(records, [Saved(self.topic, log, partition, None)])
+
     @property
     def open_windows(self) -> int:
         """Windows that are open, in all."""
@@ -166,7 +180,7 @@ class MergeStage:
             tables[name] = SavedTable(fingerprint, _part_columns(self._definitions[name], state))
             tables[_SOURCES + name] = SavedTable(fingerprint, _source_columns(owned.source_log, state))
         owned.saved_position = owned.position
-        return Saved(self.topic, owned.log, owned.number, Checkpoint(owned.position, BEFORE_ALL, tables))
+        return Saved(self.topic, owned.log, owned.number, Checkpoint(self.topic, owned.position, BEFORE_ALL, tables))
 
     def _restore(self, owned: _Partition, checkpoint: Checkpoint) -> None:
         for name, definition in self._definitions.items():

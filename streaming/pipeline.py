@@ -10,12 +10,15 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 
+from platform_assets.contracts.topics import EVENTS
 from resources.event_log.topics import Log, LogUnavailable
 from resources.landing_zone import LandingZone
 from streaming.checkpoints import Checkpoint, Checkpoints
 from streaming.decoding import Decode, DecodedBatch, rejection_record
 from streaming.emitter import Emitter
+from streaming.event_columns import EventColumns
 from streaming.incarnations import Incarnations
+from streaming.landed_events import landed_events
 from streaming.lander import FIRST_RETRY_S, LONGEST_RETRY_S, Lander
 from streaming.metrics import StreamMetrics
 from streaming.record_batch import RecordBatch
@@ -146,10 +149,26 @@ class Pipeline:
             restored = await self._threads.disk(self._restore, stage, log, partition, landed or 0)
             await self._threads.work(stage.open, log.log, partition, restored, log.partitions)
         self._logs[place] = log.log
+        if stage is not None:
+            await self._finish_others(stage, log.log, partition)
         position = self.position(place)
         assert position is not None  # noqa: S101 - a topic that is read has at least one step
         self._metrics.assigned(topic, partition, position)
         _log.info("partition_opened topic=%s partition=%d log=%s position=%d", topic, partition, log.log, position)
+
+    async def _finish_others(self, stage: Stage, log: str, partition: int) -> None:
+        """End the windows of incarnations that are over: a broker that forgot its log brings nothing more of it."""
+        for other, checkpoint in await self._threads.disk(self._checkpoints.unfinished, stage.topic, log, partition):
+            ids = await self._threads.disk(self._checkpoints.ids_until, other, partition, checkpoint.next_offset)
+            tail = await self._threads.disk(self._landed_after, stage.topic, other, partition, checkpoint.next_offset)
+            restored = Restored(checkpoint.next_offset, checkpoint, ids)
+            emission = await self._threads.work(stage.finish, other, partition, restored, tail)
+            self._emitters[stage.topic].say(emission)
+            _log.info("log_finished topic=%s partition=%d log=%s records=%d",
+                      stage.topic, partition, other, len(emission.records))  # fmt: skip
+
+    def _landed_after(self, topic: str, log: str, partition: int, first: int) -> list[EventColumns]:
+        return list(landed_events(self._zone, log, partition, first)) if topic == EVENTS.name else []
 
     def _restore(self, stage: Stage, log: Log, partition: int, landed: int) -> Restored:
         checkpoint = self._checkpoints.newest(log.log, partition)
@@ -160,7 +179,7 @@ class Pipeline:
             _log.warning("windows_begin_late topic=%s partition=%d offset=%d; what landed before was never counted",
                          stage.topic, partition, landed)  # fmt: skip
         # Written before the first record lands: from now on the absence of a checkpoint means that there never was one.
-        self._checkpoints.write(log.log, partition, Checkpoint.empty(landed), None)
+        self._checkpoints.write(log.log, partition, Checkpoint.empty(stage.topic, landed), None)
         return Restored(landed)
 
     async def take(self, batch: RecordBatch) -> Admission:

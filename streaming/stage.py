@@ -5,13 +5,14 @@ What it publishes follows from the records and their order: after a crash, the r
 taken again and the same comes out.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from platform_assets.windows.columns import Hashes
 from streaming.checkpoints import Checkpoint, SavedIds
 from streaming.decoding import DecodedBatch
+from streaming.event_columns import EventColumns
 from streaming.sink import Admission
 
 
@@ -27,12 +28,12 @@ class Outgoing:
 
 @dataclass(frozen=True)
 class Saved:
-    """A checkpoint of one partition that is still to be written."""
+    """A checkpoint of one partition that is still to be written; None removes all that the partition has."""
 
     topic: str
     log: str
     partition: int
-    checkpoint: Checkpoint
+    checkpoint: Checkpoint | None
     ids: SavedIds | None = None
     ids_needed_from: int = 0
 
@@ -81,4 +82,8 @@ class Stage(Protocol):
 
     def rest(self, now_s: float) -> list[Saved]:
         """Advance the partitions that have been idle for long enough; these checkpoints come before what follows."""
+        ...
+
+    def finish(self, log: str, partition: int, restored: Restored, tail: Iterable[EventColumns]) -> Emission:
+        """End the windows of a log that is over: what was saved of it, then what landed after that; all is final."""
         ...

@@ -6,7 +6,7 @@ of those on another key each partition has a part, which goes to `windows.partia
 
 import time
 import zlib
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -100,6 +100,9 @@ class WindowStage:
     def open(self, log: str, partition: int, restored: Restored, partitions: int) -> None:
         """See `Stage.open`."""
         self._source_partitions = partitions
+        self._owned[partition] = self._begin(log, partition, restored)
+
+    def _begin(self, log: str, partition: int, restored: Restored) -> _Partition:
         windows = PartitionWindows(
             list(self._definitions.values()),
             deduplicate=self._deduplicate,
@@ -116,7 +119,7 @@ class WindowStage:
             for number, hashes in restored.ids:
                 windows.seen.remember(hashes, number)
                 owned.ids_from[number] = 0
-        self._owned[partition] = owned
+        return owned
 
     def release(self, partitions: Collection[int]) -> None:
         """See `Stage.release`."""
@@ -132,18 +135,22 @@ class WindowStage:
             return Admission.REPEATED
         if decoded.start > owned.position:
             return Admission.GAP
-        events = from_offset(decoded.events, owned.position) if decoded.start < owned.position else decoded.events
+        self._count(owned, decoded.events)
+        owned.position = decoded.next_offset
+        owned.high_watermark = high_watermark or 0
+        owned.arrived_s = self._clock()
+        owned.is_idle = False
+        return Admission.TAKE
+
+    def _count(self, owned: _Partition, events: EventColumns) -> None:
+        """Take what is new of these events into the windows."""
+        events = from_offset(events, owned.position)
         if len(events):
             taken = owned.windows.process(WindowColumns(events, self._needed))
             if taken.late:
                 owned.late += _late_events(taken, events, owned)
             self._note_ids(owned)
             owned.last_watermark_ms = owned.windows.watermark.value_ms
-        owned.position = decoded.next_offset
-        owned.high_watermark = high_watermark or 0
-        owned.arrived_s = self._clock()
-        owned.is_idle = False
-        return Admission.TAKE
 
     def collect(self, partitions: Collection[int], save: Collection[int]) -> Emission:
         """See `Stage.collect`."""
@@ -174,6 +181,18 @@ class WindowStage:
                 owned.windows.watermark.advance_to(target)
                 advanced.append(self._save(owned))
         return advanced
+
+    def finish(self, log: str, partition: int, restored: Restored, tail: Iterable[EventColumns]) -> Emission:
+        """See `Stage.finish`."""
+        owned = self._begin(log, partition, restored)
+        for events in tail:
+            self._count(owned, events)
+            if len(events):
+                owned.position = int(events.offsets[-1]) + 1
+        span = owned.windows.closing_span_ms()
+        if span is not None:
+            owned.windows.watermark.advance_to(span[1])
+        return Emission(list(self._own_news(owned)), [Saved(self.topic, log, partition, None)])
 
     @property
     def open_windows(self) -> int:
@@ -209,12 +228,16 @@ class WindowStage:
             }
             needed_from = min(owned.ids_from.values(), default=0)
         owned.saved_position = owned.position
-        checkpoint = Checkpoint(owned.position, state.watermark_ms, tables, state.clock_ms)
+        checkpoint = Checkpoint(self.topic, owned.position, state.watermark_ms, tables, state.clock_ms)
         return Saved(self.topic, owned.log, owned.number, checkpoint, ids, needed_from)
 
     def _news(self, owned: _Partition, *, everything: bool) -> Iterator[Outgoing]:
+        yield from self._own_news(owned)
         now_s = self._clock()
-        parts_due = bool(self._parted) and (everything or now_s - owned.parts_told_s >= PARTS_INTERVAL_S)
+        if self._parted and (everything or now_s - owned.parts_told_s >= PARTS_INTERVAL_S):
+            yield from self._parts(owned, now_s)
+
+    def _own_news(self, owned: _Partition) -> Iterator[Outgoing]:
         results = owned.windows.collect(self._own)
         emitted_ms = time.time_ns() // 1_000_000
         for kind, by_name in ((UpdateKind.CHANGE, results.changed), (UpdateKind.FINAL, results.closed)):
@@ -242,8 +265,6 @@ class WindowStage:
         late, owned.late = owned.late, []
         for event in late:
             yield Outgoing(LATE.name, None, event.event_id.encode(), encode_late(event))
-        if parts_due:
-            yield from self._parts(owned, now_s)
 
     def _parts(self, owned: _Partition, now_s: float) -> Iterator[Outgoing]:
         results = owned.windows.collect(self._parted)

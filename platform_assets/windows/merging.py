@@ -141,6 +141,15 @@ class MergedWindows:
         gone = {(key, start) for key, start, _, _ in closed}
         return self._rows([row for row in changed if row[:2] not in gone]), self._rows(closed)
 
+    def end(self) -> Rows:
+        """Every open window as it stands, as final results, since nothing more can come; all are forgotten."""
+        windows = [
+            (key, start, window.end_ms, window) for key in self._parts for start, window in self._windows_of(key)
+        ]
+        rows = self._rows(windows)
+        self._parts, self._windows, self._touched, self._first_end_ms = {}, {}, set(), None
+        return rows
+
     def snapshot(self) -> MergeSnapshot:
         """A copy of the state; what happens afterwards does not change it."""
         return MergeSnapshot(

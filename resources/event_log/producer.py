@@ -18,6 +18,9 @@ from resources.event_log.topics import Log, LogUnavailable, describe_logs
 Record = tuple[bytes | None, bytes]
 """Key and value."""
 
+# What librdkafka calls RD_KAFKA_PARTITION_UA.
+_BY_KEY = -1
+
 
 class EventLogProducer:
     """An async face on librdkafka's producer; safe to share between the tasks of one event loop."""
@@ -103,18 +106,15 @@ class EventLogProducer:
         if self._fatal is not None:
             raise LogUnavailable(self._fatal)
         delivery = _Delivery(len(records), asyncio.get_running_loop(), self._marks.get(topic))
-        messages: list[dict[str, Any]] = [{"key": key, "value": value} for key, value in records]
-        if partitions is not None:
-            for message, partition in zip(messages, partitions, strict=True):
-                message["partition"] = partition
-        try:
-            self._producer.produce_batch(topic, messages, on_delivery=delivery.one)
-        except (KafkaException, BufferError) as error:
-            raise LogUnavailable(str(error)) from error
-        # A full queue refuses single messages of a batch; they get no delivery report.
-        refused = [str(message["_error"]) for message in messages if "_error" in message]
-        if refused:
-            delivery.failed(len(refused), refused[0])
+        for partition, messages in _by_partition(records, partitions).items():
+            try:
+                self._producer.produce_batch(topic, messages, partition=partition, on_delivery=delivery.one)
+            except (KafkaException, BufferError) as error:
+                raise LogUnavailable(str(error)) from error
+            # A full queue refuses single messages of a batch; they get no delivery report.
+            refused = [str(message["_error"]) for message in messages if "_error" in message]
+            if refused:
+                delivery.failed(len(refused), refused[0])
         await delivery.done
 
     @property
@@ -156,6 +156,16 @@ class EventLogProducer:
                 self._fatal = str(error)
                 producer.purge()
                 self._stopping.wait(0.1)
+
+
+def _by_partition(records: Sequence[Record], partitions: Sequence[int] | None) -> dict[int, list[dict[str, Any]]]:
+    """Messages by partition; a call has one partition, since what a message says of its own is passed over."""
+    if partitions is None:
+        return {_BY_KEY: [{"key": key, "value": value} for key, value in records]}
+    found: dict[int, list[dict[str, Any]]] = {}
+    for (key, value), partition in zip(records, partitions, strict=True):
+        found.setdefault(partition, []).append({"key": key, "value": value})
+    return found
 
 
 class _Delivery:
