@@ -76,7 +76,7 @@ CREATE OR REPLACE TEMP TABLE window_counted AS
 SELECT
     ends.place, events.source, events.kafka_offset, events.occurred_ms, events.watermark_ms,
     CASE WHEN {key}.kind = 'NULL' THEN '-' ELSE concat('=', {key}.text) END AS key_id,
-    events.fields,
+    {values}
     late.window_name IS NOT NULL AS is_put_aside
 FROM window_events AS events
 INNER JOIN window_sources AS sources USING (source)
@@ -102,33 +102,53 @@ FROM (
 WHERE NOT is_put_aside AND coalesce(watermark_ms < start_ms + $size + $lateness, TRUE)
 """
 
-# An event belongs to the session of its time, unless that had ended before the event came: then it is one of another
-# session, though nearer than the gap. Of two ended sessions it is one of that which ended first.
+# An event belongs to the ended session of its time, unless that had ended before the event came: then it is one of
+# another session, though nearer than the gap. Of several it is one of that which ended first; only of the few keys
+# whose sessions lie over each other all are looked at.
 _SESSIONS = """
-SELECT * EXCLUDE (begins, session, ended),
-    min(occurred_ms) OVER one_session AS start_ms, max(occurred_ms) OVER one_session + $size AS end_ms
+SELECT *, sum(begins::INTEGER) OVER in_time AS session
 FROM (
-    SELECT *, sum(begins::INTEGER) OVER in_time AS session
-    FROM (
-        SELECT *, coalesce(occurred_ms - lag(occurred_ms) OVER in_time >= $size, TRUE) AS begins
-        FROM (
-            SELECT counted.*, concat(found.start_ms, '-', found.end_ms) AS ended
-            FROM window_counted AS counted
-            LEFT JOIN found
-                ON found.place = counted.place AND found.key_id = counted.key_id
-                AND counted.occurred_ms >= found.start_ms AND counted.occurred_ms < found.end_ms
-                AND (found.is_merged OR counted.kafka_offset < found.next_offset)
-                AND coalesce(counted.watermark_ms < found.end_ms + $lateness, TRUE)
-            WHERE NOT counted.is_put_aside
-            QUALIFY row_number() OVER (
-                PARTITION BY counted.source, counted.kafka_offset ORDER BY found.next_offset, found.end_ms
-            ) = 1
-        )
-        WINDOW in_time AS (PARTITION BY place, key_id, ended ORDER BY occurred_ms, kafka_offset)
-    )
+    SELECT *, coalesce(occurred_ms - lag(occurred_ms) OVER in_time >= $size, TRUE) AS begins
+    FROM (FROM of_one_session UNION ALL FROM of_several_sessions)
     WINDOW in_time AS (PARTITION BY place, key_id, ended ORDER BY occurred_ms, kafka_offset)
 )
-WINDOW one_session AS (PARTITION BY place, key_id, ended, session)
+WINDOW in_time AS (PARTITION BY place, key_id, ended ORDER BY occurred_ms, kafka_offset)
+"""
+_ENDED_SESSIONS = """
+kept AS (SELECT * FROM window_counted WHERE NOT is_put_aside),
+sessions AS (
+    SELECT
+        row_number() OVER () AS number, place, key_id, start_ms, end_ms,
+        CASE WHEN NOT is_merged THEN next_offset END AS ended_at,
+        start_ms < max(end_ms) OVER (
+            PARTITION BY place, key_id ORDER BY start_ms, end_ms ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
+        ) AS lies_over
+    FROM found
+),
+tangled AS (SELECT DISTINCT place, key_id FROM sessions WHERE lies_over),
+of_one_session AS (
+    SELECT kept.*, {ended} AS ended
+    FROM kept
+    ANTI JOIN tangled ON tangled.place = kept.place AND tangled.key_id = kept.key_id
+    ASOF LEFT JOIN sessions
+        ON sessions.place = kept.place AND sessions.key_id = kept.key_id AND kept.occurred_ms >= sessions.start_ms
+),
+of_several_sessions AS (
+    SELECT kept.*, {ended} AS ended
+    FROM kept
+    SEMI JOIN tangled ON tangled.place = kept.place AND tangled.key_id = kept.key_id
+    LEFT JOIN sessions
+        ON sessions.place = kept.place AND sessions.key_id = kept.key_id AND kept.occurred_ms >= sessions.start_ms
+    QUALIFY row_number() OVER (
+        PARTITION BY kept.source, kept.kafka_offset ORDER BY ended IS NULL, sessions.ended_at, sessions.end_ms
+    ) = 1
+),
+"""
+_ENDED = """
+CASE WHEN kept.occurred_ms < sessions.end_ms
+    AND coalesce(kept.kafka_offset < sessions.ended_at, TRUE)
+    AND coalesce(kept.watermark_ms < sessions.end_ms + $lateness, TRUE)
+THEN sessions.number END
 """
 
 _VERDICTS = """
@@ -137,11 +157,12 @@ WITH found AS (
     SELECT *, CASE WHEN key IS NULL THEN '-' ELSE concat('=', key) END AS key_id
     FROM window_found WHERE is_settled AND window_name = $name AND version = $version
 ),
+{ended_sessions}
 placed AS ({placed}),
 expected AS (
-    SELECT place, key_id, start_ms, end_ms, count(*) AS event_count {aggregates}
+    SELECT place, key_id, {edges}, count(*) AS event_count {aggregates}
     FROM placed
-    GROUP BY place, key_id, start_ms, end_ms
+    GROUP BY place, key_id, {groups}
 ),
 compared AS (
     SELECT
@@ -231,17 +252,23 @@ def _compare(
     is_session = definition.window_type is WindowType.SESSION
     is_of_a_partition = definition.is_partitioned_like_the_topic
     names = None if definition.event_names is None else sorted(definition.event_names)
+    columns = [_Column(number, aggregate, fields) for number, aggregate in enumerate(definition.aggregates)]
     connection.execute(
         _COUNTED.format(
             key=f"events.fields[{fields.index(definition.key_field) + 1}]",
+            values="".join(f"{column.value}, " for column in columns),
             belongs=_OF_A_PARTITION if is_of_a_partition else _OF_ALL_PARTITIONS,
         ),
         {"name": definition.name, "names": names},
     )
-    columns = [_Column(number, aggregate, fields) for number, aggregate in enumerate(definition.aggregates)]
     connection.execute(
         _VERDICTS.format(
+            ended_sessions=_ENDED_SESSIONS.format(ended=_ENDED) if is_session else "",
             placed=_SESSIONS if is_session else _ALIGNED,
+            edges="min(occurred_ms) AS start_ms, max(occurred_ms) + $size AS end_ms"
+            if is_session
+            else "start_ms, end_ms",
+            groups="ended, session" if is_session else "start_ms, end_ms",
             aggregates="".join(f", {column.expected}" for column in columns),
             expected_values=f"to_json({{{', '.join(column.shown for column in columns)}}})" if columns else "'{}'",
             differs="".join(f" OR {column.differs}" for column in columns),
@@ -297,27 +324,35 @@ class _Column:
     fields: Sequence[str]
 
     @property
-    def expected(self) -> str:
-        """The value, and how far the stream's may be from it."""
-        field = f"fields[{self.fields.index(self.aggregate.field) + 1}]"
+    def value(self) -> str:
+        """The field's value of an event: a number, or for a distinct count a text that is the same for equal values."""
+        field = f"events.fields[{self.fields.index(self.aggregate.field) + 1}]"
         is_number = f"{field}.kind IN ('BIGINT', 'UBIGINT', 'HUGEINT', 'UHUGEINT', 'DOUBLE')"
         number = f"CASE WHEN {is_number} THEN {field}.text::DOUBLE END"
+        if self.aggregate.function is not AggregateFunction.APPROX_DISTINCT:
+            return f"{number} AS x{self.number}"
+        text = f"CASE WHEN {field}.kind IN ('VARCHAR', 'BOOLEAN') THEN concat({field}.kind[1], {field}.text) END"
+        return f"coalesce({text}, 'n' || ({number})) AS x{self.number}"
+
+    @property
+    def expected(self) -> str:
+        """The aggregate, and how far the stream's may be from it."""
+        x, v = f"x{self.number}", f"v{self.number}"
         value, allowed = {
-            AggregateFunction.SUM: (f"fsum({number})", f"{SUM_TOLERANCE} * sum(abs({number}))"),
-            AggregateFunction.MEAN: (f"favg({number})", f"{SUM_TOLERANCE} * avg(abs({number}))"),
-            AggregateFunction.MIN: (f"min({number})", "0"),
-            AggregateFunction.MAX: (f"max({number})", "0"),
+            AggregateFunction.SUM: (f"fsum({x})", f"{SUM_TOLERANCE} * sum(abs({x}))"),
+            AggregateFunction.MEAN: (f"favg({x})", f"{SUM_TOLERANCE} * avg(abs({x}))"),
+            AggregateFunction.MIN: (f"min({x})", "0"),
+            AggregateFunction.MAX: (f"max({x})", "0"),
             AggregateFunction.APPROX_DISTINCT: (
-                f"count(DISTINCT CASE WHEN {is_number} THEN concat('n', {field}.text::DOUBLE) "
-                f"WHEN {field}.kind IN ('VARCHAR', 'BOOLEAN') THEN concat({field}.kind[1], {field}.text) END)",
-                f"greatest(1, {DISTINCT_DEVIATIONS * DISTINCT_STANDARD_ERROR} * v{self.number})",
+                f"count(DISTINCT {x})",
+                f"greatest(1, {DISTINCT_DEVIATIONS * DISTINCT_STANDARD_ERROR} * {v})",
             ),
             AggregateFunction.QUANTILE: (
-                f"quantile_disc({number}, {self.aggregate.quantile})",
-                f"{QUANTILE_RELATIVE_ACCURACY + SUM_TOLERANCE} * abs(v{self.number}) + {SUM_TOLERANCE}",
+                f"quantile_disc({x}, {self.aggregate.quantile})",
+                f"{QUANTILE_RELATIVE_ACCURACY + SUM_TOLERANCE} * abs({v}) + {SUM_TOLERANCE}",
             ),
         }[self.aggregate.function]
-        return f"{value} AS v{self.number}, {allowed} AS t{self.number}"
+        return f"{value} AS {v}, {allowed} AS t{self.number}"
 
     @property
     def shown(self) -> str:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -13,6 +14,7 @@ from platform_assets.contracts.predictions import StreamPrediction, encode_predi
 from platform_assets.contracts.topics import EVENTS, LATE, PREDICTIONS, WINDOWS
 from platform_assets.contracts.windows import LateEvent, UpdateKind, WindowUpdates, encode_late, encode_updates
 from resources.landing_zone import LandingZone
+from streaming.decoding import DecodedBatch
 from streaming.sink import Admission, LandingSink, Limits
 from streaming.stream_decoders import DECODERS, SCHEMAS, decode_late_events, decode_predictions, decode_windows
 from tests.streaming_records import NOW, a_batch
@@ -70,13 +72,18 @@ def prediction(**changes: Any) -> StreamPrediction:
     return StreamPrediction(**{**fields, **changes})
 
 
+def rows_of(decoded: DecodedBatch) -> pa.RecordBatch:
+    assert decoded.rows is not None
+    return decoded.rows
+
+
 def time_of(milliseconds: int) -> dt.datetime:
     return dt.datetime(1970, 1, 1, tzinfo=dt.UTC) + dt.timedelta(milliseconds=milliseconds)
 
 
 def test_every_final_result_of_a_record_becomes_a_row_of_the_record_s_offset() -> None:
     batch = a_batch([(8, encode_updates(updates()))], start=8, next_offset=9, topic=WINDOWS.name, partition=3)
-    first, second = decode_windows(batch, "log-w", NOW).rows.to_pylist()
+    first, second = rows_of(decode_windows(batch, "log-w", NOW)).to_pylist()
     assert first == {
         "result_id": "user_activity_1m/2/log-e/3/=u1/0-60000",
         "window_name": "user_activity_1m",
@@ -105,14 +112,14 @@ def test_change_has_its_offset_covered_and_no_row_and_is_not_read_beyond_its_kin
     odd = json.dumps({"rows": "nonsense", "kind": "change"}).encode()
     values = [(0, encode_updates(updates(UpdateKind.CHANGE))), (1, odd)]
     decoded = decode_windows(a_batch(values, start=0, next_offset=4, topic=WINDOWS.name), "log-w", NOW)
-    assert (decoded.rows.num_rows, decoded.rejections) == (0, ())
+    assert (rows_of(decoded).num_rows, decoded.rejections) == (0, ())
     assert (decoded.start, decoded.next_offset) == (0, 4)
-    assert decoded.rows.schema == SCHEMAS[WINDOWS.name]
+    assert rows_of(decoded).schema == SCHEMAS[WINDOWS.name]
 
 
 def test_late_event_becomes_a_row_known_by_the_place_of_the_event() -> None:
     batch = a_batch([(4, encode_late(late()))], start=4, next_offset=5, topic=LATE.name)
-    (row,) = decode_late_events(batch, "log-l", NOW).rows.to_pylist()
+    (row,) = rows_of(decode_late_events(batch, "log-l", NOW)).to_pylist()
     assert row == {
         "late_id": f"{EVENTS.name}/log-e/1/12",
         "event_id": "a",
@@ -134,7 +141,7 @@ def test_late_event_becomes_a_row_known_by_the_place_of_the_event() -> None:
 
 def test_prediction_becomes_a_row() -> None:
     batch = a_batch([(4, encode_prediction(prediction()))], start=4, next_offset=5, topic=PREDICTIONS.name)
-    (row,) = decode_predictions(batch, "log-p", NOW).rows.to_pylist()
+    (row,) = rows_of(decode_predictions(batch, "log-p", NOW)).to_pylist()
     fields = msgspec.structs.asdict(prediction())
     assert row == {
         **{name: value for name, value in fields.items() if name != "predicted_ms"},
@@ -181,7 +188,7 @@ def test_poison_is_rejected_with_its_place_and_its_neighbours_land(topic: str, v
     decoded = DECODERS[topic](batch, "log-x", NOW)
     (rejection,) = decoded.rejections
     assert (rejection.source_topic, rejection.source_log, rejection.source_offset) == (topic, "log-x", 6)
-    assert set(decoded.rows.column("kafka_offset").to_pylist()) == {7}
+    assert set(rows_of(decoded).column("kafka_offset").to_pylist()) == {7}
 
 
 def test_sink_takes_all_rows_of_an_offset_or_none(tmp_path: Path) -> None:
