@@ -1,7 +1,10 @@
 """Turns the records of a micro-batch into rows of the landing files, column by column.
 
-Measured on one core of the development machine (see README.md): a datetime handed to Arrow as an object costs 50 µs,
-as an integer 0.4 µs, which is why times cross over as microseconds since the epoch.
+Measured in one run on a core of the development machine that others used too, best of many batches of 1,000 (10,000)
+events, in µs an event: `decode_events` 1.8 (2.0) with a small payload at 353 bytes and 2.4 (3.0) for a purchase line at
+523 bytes, where record by record it took 4.1 (4.7) and 4.7 (5.9); `decode_for_windows` 1.4 (1.6) and 2.2 (2.8). A
+record that only the slow path can judge costs 8 to 11. A datetime handed to Arrow as an object costs 50 µs, as an
+integer 0.4 µs, which is why times cross over as microseconds since the epoch.
 """
 
 import datetime as dt
