@@ -13,7 +13,7 @@ Mask = NDArray[np.bool_]
 
 
 class Missing:
-    """The type of `MISSING`."""
+    """The type of `MISSING`, of which there is one."""
 
     def __repr__(self) -> str:
         return "MISSING"

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from platform_assets.contracts.windows import WindowDefinition, WindowType
-from platform_assets.windows.columns import MISSING, EventColumns, Ints, Mask, key_text
+from platform_assets.windows.columns import MISSING, EventColumns, Ints, Mask, Missing, key_text
 from platform_assets.windows.deduplication import SeenIds
 from platform_assets.windows.fixed import FixedWindows
 from platform_assets.windows.open_windows import Key, Rows, Windows
@@ -160,16 +160,20 @@ def _add(windows: Windows, records: EventColumns, before_ms: Ints, first: Mask |
     """Add a batch to the windows of one definition; returns the positions of events that are late for it."""
     definition = windows.definition
     names = definition.event_names
+    if names is not None and names.isdisjoint(records.event_names):
+        return []
     keys: Sequence[Any] = records.values(definition.key_field, names)
     if not keys:
         return []
-    if not set(map(type, keys)) <= {str, type(None)}:
+    kinds = set(map(type, keys))
+    if not kinds <= {str, type(None)}:
         keys = [key_text(key) for key in keys]
+        kinds = set(map(type, keys))
     chosen = first
-    if names is not None:
+    if names is not None and not names.issuperset(records.event_names):
         named = np.fromiter((name in names for name in records.event_names), dtype=np.bool_, count=len(keys))
         chosen = named if chosen is None else chosen & named
-    if any(key is MISSING for key in keys):
+    if Missing in kinds:
         there = np.fromiter((key is not MISSING for key in keys), dtype=np.bool_, count=len(keys))
         chosen = there if chosen is None else chosen & there
     values = {aggregate.field: records.values(aggregate.field, names) for aggregate in definition.aggregates}
