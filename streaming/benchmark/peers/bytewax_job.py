@@ -15,6 +15,10 @@ from job import EPOCH, WINDOW, Clock, parse_arguments, write_result  # type: ign
 Event = tuple[dt.datetime, float]
 State = tuple[int, float]
 
+# Bytewax's watermark goes on with the system's clock while a partition waits its turn: at 0 s it called 4 % of the
+# events late. The end of the source closes what is open.
+PATIENCE = dt.timedelta(hours=1)
+
 
 def main() -> None:
     """Take every event, write each window when it closes and end."""
@@ -43,7 +47,7 @@ def main() -> None:
     folded = fold_window(
         "activity",
         keyed,
-        EventClock(ts_getter=lambda event: event[0], wait_for_system_duration=dt.timedelta(seconds=0)),
+        EventClock(ts_getter=lambda event: event[0], wait_for_system_duration=PATIENCE),
         TumblingWindower(length=WINDOW, align_to=EPOCH),
         builder=lambda: (0, 0.0),
         folder=lambda state, event: (state[0] + 1, state[1] + event[1]),
@@ -52,7 +56,7 @@ def main() -> None:
     )
     op.output("results", folded.down, Sink())
     cluster_main(flow, [], 0)
-    write_result(arguments.output, clock, windows, ["bytewax", "confluent-kafka", "orjson"])
+    write_result(arguments.output, clock, windows, ["bytewax", "orjson"])
 
 
 if __name__ == "__main__":

@@ -35,7 +35,7 @@ def main() -> None:
     frame = frame.tumbling_window(WINDOW).agg(count=Count(), sales=Sum("sales_value")).current()
     frame.update(keep, metadata=True)
     app.run(count=arguments.events)
-    write_result(arguments.output, clock, windows, ["quixstreams", "confluent-kafka"])
+    write_result(arguments.output, clock, windows, ["quixstreams"])
 
 
 if __name__ == "__main__":
