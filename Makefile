@@ -7,7 +7,7 @@ UV_VERSION := 0.13.9
 PEERS := .venv-peers
 
 .DEFAULT_GOAL := dev-install
-.PHONY: dev-install up down status kafka picture run-api bench bench-peers manifest test test-integration check ci format lint type-check lock clean help
+.PHONY: dev-install up down status kafka picture run-api bench bench-peers manifest test test-integration faults check ci format lint type-check lock clean help
 
 dev-install: $(INSTALLED)  ## install the locked environment into .venv (a bare `make` does this)
 
@@ -62,6 +62,9 @@ test: manifest  ## all that needs only packages and the embedded broker
 
 test-integration: manifest  ## real Kafka, Postgres, Chromium, and whole platforms
 	$(BIN)/pytest -m integration $(ARGS)
+
+faults: $(INSTALLED)  ## 20 seeded rounds of every fault, on the embedded broker and on Kafka (FAULT_ROUNDS, FAULT_SEED)
+	FAULT_ROUNDS=$${FAULT_ROUNDS:-20} $(BIN)/pytest tests/faults $(ARGS)
 
 check: lint type-check manifest  ## lint, types, architecture, SQL, definitions
 	$(BIN)/lint-imports

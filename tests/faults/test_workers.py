@@ -1,0 +1,108 @@
+"""Workers that are killed, stopped, short of memory, or come and go: each offset lands once (F3, F22, F23)."""
+
+import resource
+import time
+from functools import partial
+
+import psutil
+import pytest
+
+from tests.faults import invariants
+from tests.faults.ledger import Ledger
+from tests.faults.scene import Scene
+from tests.faults.waiting import wait_until
+from tests.faults.workers import Worker
+
+pytestmark = pytest.mark.integration
+
+
+def test_workers_killed_in_mid_stream_land_every_offset_once(scene: Scene) -> None:
+    """F3, F17: two share the partitions; one after the other is killed, a new one joins, poison and repeats flow on."""
+    log = scene.log()
+    for _ in range(2):
+        scene.workers.start_ready()
+    ledger = Ledger(scene.broker.address, scene.seed, duplicates=0.01, poison=0.005).start()
+    wait_until(lambda: sum(scene.positions(log).values()) > 1000, scene.workers.logs, 20)
+    for _ in range(scene.rounds):
+        scene.moment(1.0)
+        scene.choices.choice(scene.workers.running).kill()
+        scene.recover(ledger, log)
+        scene.workers.start_ready()
+    scene.drain(ledger)
+    scene.check_windows()
+    landed = invariants.landed_events(scene.zone)
+    assert not invariants.check_events(ledger, landed)
+    invariants.check_counts(ledger, landed, scene.zone)
+    scene.check_recovery_times()
+
+
+def test_worker_that_slept_through_the_loss_of_its_partitions_overlaps_nothing(scene: Scene) -> None:
+    """SIGSTOP for longer than the session, then SIGCONT: the sleeper drops its buffers or stops, and says so."""
+    log = scene.log()
+    scene.workers.start_ready()
+    ledger = Ledger(scene.broker.address, scene.seed).start()
+    for _ in range(scene.rounds):
+        while len(scene.workers.running) < 2:
+            scene.workers.start_ready()
+        scene.moment(1.0)
+        sleeper = scene.choices.choice(scene.workers.running)
+        assignments = sleeper.assignments
+        sleeper.stop()
+        scene.recover(ledger, log)
+        scene.moment(1.0)
+        sleeper.resume()
+        wait_until(partial(has_noticed, sleeper, assignments), scene.workers.logs, 20)
+    scene.drain(ledger, workers=1)
+    scene.check_windows()
+    assert not invariants.check_events(ledger, invariants.landed_events(scene.zone))
+    scene.check_recovery_times()
+
+
+def test_workers_that_come_and_go_land_every_offset_once(scene: Scene) -> None:
+    """F23: every few seconds one joins, is killed, or leaves in good order."""
+    scene.workers.start_ready()
+    ledger = Ledger(scene.broker.address, scene.seed).start()
+    for _ in range(scene.rounds * 2):
+        change = scene.choices.choice(["join", "kill", "leave"])
+        running = scene.workers.running
+        if change == "join" or len(running) < 2:
+            scene.workers.start()
+        elif change == "kill":
+            scene.choices.choice(running).kill()
+        else:
+            assert scene.choices.choice(running).end() in (0, -15)
+        scene.moment(3.0)
+    scene.recover(ledger, scene.log(), workers=1)
+    scene.drain(ledger, workers=1)
+    scene.check_windows()
+    assert not invariants.check_events(ledger, invariants.landed_events(scene.zone))
+
+
+def has_noticed(sleeper: Worker, assignments: int) -> bool:
+    """It has stopped, or has joined the group anew."""
+    return not sleeper.is_running or sleeper.assignments > assignments
+
+
+@pytest.mark.parametrize("scene", ["embedded"], indirect=True)
+def test_worker_out_of_memory_is_as_good_as_killed(scene: Scene) -> None:
+    """F22: a worker that buffers without bounds gets no more memory; what the next one finds is whole."""
+    log = scene.log()
+    ledger = Ledger(scene.broker.address, scene.seed)
+    for _ in range(scene.rounds):
+        greedy = scene.workers.start_ready(
+            ANALYTICS_STREAMING__MAX_FILE_AGE_S="3600",
+            ANALYTICS_STREAMING__MAX_FILE_ROWS="100000000",
+            ANALYTICS_STREAMING__MAX_BUFFER_MB="100000",
+        )
+        limit = psutil.Process(greedy.process.pid).memory_info().vms + (scene.choices.randint(1, 30) << 20)
+        resource.prlimit(greedy.process.pid, resource.RLIMIT_AS, (limit, limit))
+        begun = time.monotonic()
+        while greedy.is_running:
+            assert time.monotonic() - begun < 30, "it did not run out of memory"
+            ledger.send(20_000)
+        assert greedy.process.returncode != 0
+    scene.workers.start_ready()
+    scene.recover(ledger, log)
+    scene.drain(ledger)
+    scene.check_windows()
+    assert not invariants.check_events(ledger, invariants.landed_events(scene.zone))
