@@ -33,6 +33,7 @@ from streaming.windowing import ROWS_PER_RECORD, Tell
 _log = logging.getLogger(__name__)
 
 _SOURCES = "sources of "
+_PART_COLUMNS = frozenset({"partition", "key", "start_ms", "end_ms", "next_offset", "is_final"})
 
 
 @dataclass
@@ -198,7 +199,8 @@ class MergeStage:
 def _parts_of(updates: PartUpdates) -> Iterator[Part]:
     for key, start, end, count, *state in updates.rows:
         columns = dict(zip(updates.columns, state, strict=True))
-        yield Part(key, start, end, updates.next_offset, {"events": count, **columns})
+        is_final = updates.kind is UpdateKind.FINAL
+        yield Part(key, start, end, updates.next_offset, {"events": count, **columns}, is_final)
 
 
 def _part_columns(definition: WindowDefinition, snapshot: MergeSnapshot) -> dict[str, Any]:
@@ -209,6 +211,7 @@ def _part_columns(definition: WindowDefinition, snapshot: MergeSnapshot) -> dict
         "start_ms": np.array([part.start_ms for _, part in parts], dtype=np.int64),
         "end_ms": np.array([part.end_ms for _, part in parts], dtype=np.int64),
         "next_offset": np.array([part.next_offset for _, part in parts], dtype=np.int64),
+        "is_final": np.array([int(part.is_final) for _, part in parts], dtype=np.int64),
         "events": np.array([part.state["events"] for _, part in parts], dtype=np.int64),
     }
     for name in Accumulators(definition.aggregates, slots=1).part_names:
@@ -218,7 +221,7 @@ def _part_columns(definition: WindowDefinition, snapshot: MergeSnapshot) -> dict
 
 
 def _saved_parts(columns: Mapping[str, Any]) -> list[tuple[int, Part]]:
-    state_names = [name for name in columns if name not in ("partition", "key", "start_ms", "end_ms", "next_offset")]
+    state_names = [name for name in columns if name not in _PART_COLUMNS]
     return [
         (
             int(columns["partition"][row]),
@@ -228,6 +231,7 @@ def _saved_parts(columns: Mapping[str, Any]) -> list[tuple[int, Part]]:
                 int(columns["end_ms"][row]),
                 int(columns["next_offset"][row]),
                 {name: columns[name][row] for name in state_names},
+                bool(columns["is_final"][row]),
             ),
         )
         for row in range(len(columns["key"]))

@@ -23,6 +23,7 @@ from platform_assets.contracts.windows import (
 )
 from platform_assets.windows.accumulators import Accumulators
 from platform_assets.windows.engine import PartitionWindows, Snapshot, Taken
+from platform_assets.windows.open_windows import Rows
 from platform_assets.windows.watermark import BEFORE_ALL
 from streaming.checkpoints import Checkpoint, SavedIds, SavedTable
 from streaming.decoding import DecodedBatch
@@ -275,34 +276,48 @@ class WindowStage:
         owned.parts_told_s, owned.parts_told = now_s, standing
         targets = self._part_partitions
         for name in self._parted:
-            by_target: list[list[tuple[Any, ...]]] = [[] for _ in range(targets)]
-            for rows in (results.changed.get(name), results.closed.get(name)):
-                for row in rows.as_tuples() if rows is not None else ():
-                    by_target[part_partition(row[0], targets)].append(row)
-            for target, found in enumerate(by_target):
-                yield from self._part_records(owned, name, target, found)
+            # Final ones first: a session may begin where another one has just ended.
+            told = ((UpdateKind.FINAL, results.closed.get(name)), (UpdateKind.CHANGE, results.changed.get(name)))
+            chunks: list[list[tuple[UpdateKind, list[tuple[Any, ...]]]]] = [[] for _ in range(targets)]
+            for kind, rows in told:
+                for target, found in enumerate(_by_target(rows, targets)):
+                    chunks[target] += [
+                        (kind, found[begin : begin + PART_ROWS_PER_RECORD])
+                        for begin in range(0, len(found), PART_ROWS_PER_RECORD)
+                    ]
+            for target, of_target in enumerate(chunks):
+                yield from self._part_records(owned, name, target, of_target)
 
     def _part_records(
-        self, owned: _Partition, name: str, target: int, rows: list[tuple[Any, ...]]
+        self, owned: _Partition, name: str, target: int, chunks: list[tuple[UpdateKind, list[tuple[Any, ...]]]]
     ) -> Iterator[Outgoing]:
-        chunks = [rows[begin : begin + PART_ROWS_PER_RECORD] for begin in range(0, len(rows), PART_ROWS_PER_RECORD)]
-        for last, chunk in zip([*[False] * (len(chunks) - 1), True], chunks or [[]], strict=True):
+        """The last record has the watermark; one without rows says only that."""
+        chunks = chunks or [(UpdateKind.CHANGE, [])]
+        for number, (kind, rows) in enumerate(chunks, start=1):
             value = encode_parts(
                 PartUpdates(
                     window=name,
                     version=self._definitions[name].version,
+                    kind=kind,
                     source_topic=self.topic,
                     source_log=owned.log,
                     source_partition=owned.number,
                     source_partitions=self._source_partitions,
                     next_offset=owned.position,
-                    watermark_ms=owned.windows.watermark.value_ms if last else None,
+                    watermark_ms=owned.windows.watermark.value_ms if number == len(chunks) else None,
                     is_idle=owned.is_idle,
                     columns=self._part_columns[name],
-                    rows=chunk,
+                    rows=rows,
                 )
             )
             yield Outgoing(PARTIALS.name, target, None, value)
+
+
+def _by_target(rows: Rows | None, targets: int) -> list[list[tuple[Any, ...]]]:
+    found: list[list[tuple[Any, ...]]] = [[] for _ in range(targets)]
+    for row in rows.as_tuples() if rows is not None else ():
+        found[part_partition(row[0], targets)].append(row)
+    return found
 
 
 def part_partition(key: str | None, partitions: int) -> int:

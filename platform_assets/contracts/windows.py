@@ -157,11 +157,13 @@ class PartUpdates(msgspec.Struct, frozen=True, kw_only=True):
 
     A row is [key, start_ms, end_ms, count, *state], the state's columns in the order of `columns`. It is the whole of
     what the source has of that window as of `next_offset`, not the difference to what it had; a count of 0 withdraws
-    it. `watermark_ms` is null where more records of the same emission follow. MessagePack, since sketches are bytes.
+    it, and a final one does not change any more. `watermark_ms` is null where more records of the same emission follow.
+    MessagePack, since sketches are bytes.
     """
 
     window: str
     version: int
+    kind: UpdateKind
     source_topic: str
     source_log: str
     source_partition: int

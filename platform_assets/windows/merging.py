@@ -6,7 +6,10 @@ restored from a checkpoint may publish again whatever it did before. Parts are a
 which makes sums equal to the last bit in every pass.
 
 A window closes at the smallest watermark of the source partitions that are not idle. Sessions of a key are joined
-where parts of them overlap.
+where parts of them overlap; they wait for another gap before they close, since until then a source may still begin one
+that overlaps. So which parts meet does not depend on whose news came first, but for one case: an event that is older
+than the gap and still in time, because its own partition has an open session near it, reaches further back than that.
+It counts once all the same, in the session that is open when its news come.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -26,13 +29,17 @@ State = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Part:
-    """What one source partition has of one window as of `next_offset`; a state without events withdraws it."""
+    """What one source partition has of one window as of `next_offset`; a state without events withdraws it.
+
+    A final part does not change any more; a session that begins at the same start afterwards is another part.
+    """
 
     key: Key
     start_ms: int
     end_ms: int
     next_offset: int
     state: State
+    is_final: bool = False
 
 
 @dataclass
@@ -52,10 +59,15 @@ class MergeSnapshot:
     parts: list[tuple[int, Part]]
 
 
+_Place = tuple[int, int, int]
+"""Start, source partition, and the end of a final part; parts that may change have none."""
+_MAY_CHANGE = np.iinfo(np.int64).max
+
+
 @dataclass(frozen=True)
 class _Window:
     end_ms: int
-    parts: tuple[tuple[int, Part], ...]
+    parts: tuple[tuple[_Place, Part], ...]
 
 
 class MergedWindows:
@@ -64,11 +76,13 @@ class MergedWindows:
     def __init__(self, definition: WindowDefinition, source_partitions: int) -> None:
         self.definition = definition
         self._sources = {partition: Source() for partition in range(source_partitions)}
-        self._parts: dict[Key, dict[tuple[int, int], Part]] = {}
+        self._parts: dict[Key, dict[_Place, Part]] = {}
         self._touched: set[Key] = set()
         # What readers have been told of each key, by start.
         self._windows: dict[Key, dict[int, _Window]] = {}
         self._first_end_ms: int | None = None
+        is_session = definition.window_type is WindowType.SESSION
+        self._wait_ms = definition.lateness_ms + (definition.size_ms if is_session else 0)
 
     @property
     def watermark_ms(self) -> int:
@@ -86,22 +100,24 @@ class MergedWindows:
             The parts of windows that are closed: they are in no result, and were not known before.
         """
         source = self._sources[partition]
-        reached = self.watermark_ms - self.definition.lateness_ms
+        reached = self.watermark_ms - self._wait_ms
         late: list[Part] = []
         for part in parts:
-            if part.next_offset <= source.next_offset:
-                # Published once more after a crash. Taken again, a session that another one has swallowed since would
-                # come back beside it, and count twice where the other sources close it before it is withdrawn again.
+            # Published once more after a crash. Taken again, a session that another one has swallowed since would come
+            # back beside it. Silence alone makes a part final, at the offset that it had.
+            if part.next_offset < source.next_offset or (part.next_offset == source.next_offset and not part.is_final):
                 continue
             held = self._parts.get(part.key, {})
-            place = (part.start_ms, partition)
-            known = held.get(place)
-            if known is None and part.end_ms <= reached:
-                if part.state["events"]:
+            place = (part.start_ms, partition, part.end_ms if part.is_final else _MAY_CHANGE)
+            before = held.get((part.start_ms, partition, _MAY_CHANGE))
+            if before is not None and before.next_offset > part.next_offset:
+                continue
+            if before is None and place not in held and part.end_ms <= reached:
+                if part.state["events"] and part.next_offset > source.next_offset:
                     late.append(part)
                 continue
-            if known is not None and known.next_offset > part.next_offset:
-                continue
+            if part.is_final and before is not None:
+                del held[part.start_ms, partition, _MAY_CHANGE]
             if part.state["events"]:
                 self._parts.setdefault(part.key, held)[place] = part
             else:
@@ -154,34 +170,35 @@ class MergedWindows:
         """A copy of the state; what happens afterwards does not change it."""
         return MergeSnapshot(
             {partition: Source(**vars(source)) for partition, source in self._sources.items()},
-            [(partition, part) for held in self._parts.values() for (_, partition), part in held.items()],
+            [(partition, part) for held in self._parts.values() for (_, partition, _), part in held.items()],
         )
 
     def restore(self, snapshot: MergeSnapshot) -> None:
         """Take up a snapshot; to be called on fresh windows. Readers are told all open windows again."""
         self._sources.update(snapshot.sources)
         for partition, part in snapshot.parts:
-            self._parts.setdefault(part.key, {})[part.start_ms, partition] = part
+            place = (part.start_ms, partition, part.end_ms if part.is_final else _MAY_CHANGE)
+            self._parts.setdefault(part.key, {})[place] = part
             self._touched.add(part.key)
 
     def _windows_of(self, key: Key) -> Iterator[tuple[int, _Window]]:
         held = sorted(self._parts.get(key, {}).items(), key=lambda item: item[0])
         is_session = self.definition.window_type is WindowType.SESSION
         start = end = 0
-        group: list[tuple[int, Part]] = []
-        for (part_start, partition), part in held:
-            if group and (part_start < end if is_session else part_start == start):
-                group.append((partition, part))
+        group: list[tuple[_Place, Part]] = []
+        for place, part in held:
+            if group and (place[0] < end if is_session else place[0] == start):
+                group.append((place, part))
                 end = max(end, part.end_ms)
                 continue
             if group:
                 yield start, _Window(end, tuple(group))
-            start, end, group = part_start, part.end_ms, [(partition, part)]
+            start, end, group = place[0], part.end_ms, [(place, part)]
         if group:
             yield start, _Window(end, tuple(group))
 
     def _close(self) -> list[tuple[Any, ...]]:
-        limit = self.watermark_ms - self.definition.lateness_ms
+        limit = self.watermark_ms - self._wait_ms
         if self._first_end_ms is None or self._first_end_ms > limit:
             return []
         closed: list[tuple[Any, ...]] = []
@@ -189,8 +206,8 @@ class MergedWindows:
             for start in [start for start, window in windows.items() if window.end_ms <= limit]:
                 window = windows.pop(start)
                 closed.append((key, start, window.end_ms, window))
-                for partition, part in window.parts:
-                    del self._parts[key][part.start_ms, partition]
+                for place, _ in window.parts:
+                    del self._parts[key][place]
             if not windows:
                 del self._windows[key]
                 del self._parts[key]
@@ -215,7 +232,7 @@ class MergedWindows:
             return 0, [None] * len(self.definition.aggregates)
         merged = Accumulators(self.definition.aggregates, slots=1)
         slot = merged.claim()
-        for _, part in sorted(window.parts, key=lambda item: (item[0], item[1].start_ms)):
+        for _, part in sorted(window.parts, key=lambda item: (item[0][1], item[0])):
             merged.merge_state(slot, {name: [value] for name, value in part.state.items()}, 0)
         slots = np.array([slot])
         return int(merged.events[slot]), [column[0] for column in merged.results(slots)]

@@ -76,7 +76,7 @@ class Expected:
 
 def expected_windows(records: Sequence[Record], definitions: Sequence[WindowDefinition]) -> Expected:
     """Everything that the log of one partition means."""
-    watermarks = _watermarks_before(records)
+    watermarks = watermarks_before(records)
     expected = Expected(duplicates=_duplicates(records))
     expected.watermark_ms = watermarks[-1]
     for definition in definitions:
@@ -132,7 +132,7 @@ def _quantile(values: Sequence[float], share: float) -> float:
     return min(value for value in values if rank(value) >= share * len(values) - 1e-9)
 
 
-def _watermarks_before(records: Sequence[Record]) -> list[int | None]:
+def watermarks_before(records: Sequence[Record]) -> list[int | None]:
     """One more than there are records: the last is the one at the end of the log."""
     watermarks: list[int | None] = [None]
     for record in records:
