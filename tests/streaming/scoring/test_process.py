@@ -1,121 +1,27 @@
-"""The scorer as a process beside the embedded broker: changes of windows in, predictions out, also after kill -9.
+"""The scorer as a process: changes of windows in, predictions out, also after kill -9 and beside a second one.
 
-A real exported champion and real stores; each test has a broker and a data folder of its own.
+A real exported champion, real stores and an embedded broker of its own for each test.
 """
 
 import json
-import os
 import signal
-import subprocess
-import sys
-import time
-import urllib.error
-import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
-from platform_assets.contracts.features import CUSTOMER_ACTIVITY
-from platform_assets.contracts.predictions import CHURN, StreamPrediction
-from platform_assets.contracts.topics import PREDICTIONS, WINDOWS
-from platform_assets.modeling.export import load_champion
-from resources.event_log.topics import describe_logs, ensure_topics
-from resources.online_store import SqliteOnlineStore, SqlitePredictionStore
-from resources.settings import Settings
-from resources.settings.tree import KafkaSettings
-from streaming.scoring.app import READER
+from platform_assets.contracts.events import encode_event, partition_key
+from platform_assets.contracts.predictions import CHURN
+from platform_assets.contracts.topics import EVENTS, PREDICTIONS, WINDOWS
+from resources.event_log.producer import EventLogProducer
+from resources.event_log.topics import ensure_topics
 from tests.api.conftest import read_topic
-from tests.api.models import AS_OF, WIDTH, promote
-from tests.conftest import free_port, running_broker
+from tests.api.models import AS_OF, promote
+from tests.conftest import running_broker
+from tests.streaming.scoring.processes import HOUSEHOLDS, WITHOUT_FEATURES, Platform
 from tests.streaming.window_changes import activity, append
-
-HOUSEHOLDS = [str(number) for number in range(400)]
-
-
-class Platform:
-    """A broker, a data folder and at most one scorer at a time."""
-
-    def __init__(self, address: str, root: Path) -> None:
-        self.settings = Settings(data_dir=root / "data", kafka=KafkaSettings(bootstrap_servers=address))
-        self.address = address
-        self.root = root
-        self.web_port = free_port()
-        self.store = SqlitePredictionStore(self.settings.prediction_store_path)
-        self.process: subprocess.Popen[bytes] | None = None
-        self.starts = 0
-
-    def start(self, **settings: str) -> None:
-        """Start a scorer; its log is scorer-<n>.log in the root."""
-        self.starts += 1
-        environment = os.environ | {
-            "ANALYTICS_KAFKA__BOOTSTRAP_SERVERS": self.address,
-            "ANALYTICS_DATA_DIR": str(self.settings.root),
-            "ANALYTICS_STREAMING__SCORER_WEB_PORT": str(self.web_port),
-            "ANALYTICS_STREAMING__SESSION_TIMEOUT_S": "1",
-            **settings,
-        }
-        with (self.root / f"scorer-{self.starts}.log").open("wb") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "streaming", "scorer"], env=environment, stdout=log, stderr=log, cwd=self.root
-            )
-
-    def end(self, how: signal.Signals) -> int:
-        """Signal the scorer and return its exit code."""
-        assert self.process is not None
-        self.process.send_signal(how)
-        code = self.process.wait(15)
-        self.process = None
-        return code
-
-    def log(self) -> str:
-        return (self.root / f"scorer-{self.starts}.log").read_text()
-
-    def get(self, path: str) -> tuple[int, Any]:
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.web_port}{path}", timeout=2) as answer:
-                return answer.status, json.load(answer)
-        except urllib.error.HTTPError as error:
-            return error.code, json.load(error)
-        except urllib.error.URLError:
-            return 0, None
-
-    def wait(self, condition: Callable[[], bool], seconds: float = 30) -> None:
-        deadline = time.monotonic() + seconds
-        while not condition():
-            assert time.monotonic() < deadline, self.log()[-4000:]
-            assert self.process is None or self.process.poll() is None, self.log()[-4000:]
-            time.sleep(0.05)
-
-    def newest(self, household: str) -> StreamPrediction | None:
-        return self.store.get_prediction(CHURN, household)
-
-    def put_features(self) -> None:
-        """Different features for every household, but none for the last ten."""
-        rows = np.random.default_rng(3).random((len(HOUSEHOLDS), WIDTH))
-        named = [
-            (household, dict(zip(CUSTOMER_ACTIVITY.feature_names, row.tolist(), strict=True)))
-            for household, row in zip(HOUSEHOLDS[:-10], rows, strict=False)
-        ]
-        SqliteOnlineStore(self.settings.online_store_path).put_features(CUSTOMER_ACTIVITY, AS_OF, named)
-
-    def expected(self) -> dict[str, float]:
-        """What the champion says of each household that has features, asked one by one."""
-        champion = load_champion(self.settings.models_dir, CHURN)
-        assert champion is not None
-        store = SqliteOnlineStore(self.settings.online_store_path)
-        vectors = store.get_many(CUSTOMER_ACTIVITY, HOUSEHOLDS)
-        return {
-            household: float(champion.predict_proba(champion.row(vector.values))[0])
-            for household, vector in vectors.items()
-        }
-
-    def kept(self) -> int:
-        """The kept positions, summed over the partitions."""
-        log = describe_logs(self.address, [WINDOWS.name])[WINDOWS.name].log
-        return sum(self.store.positions(READER, WINDOWS.name, log).values())
+from tests.streaming_records import an_event
 
 
 @pytest.fixture
@@ -123,18 +29,39 @@ def platform(tmp_path: Path) -> Iterator[Platform]:
     with running_broker() as address:
         ensure_topics(address)
         platform = Platform(address, tmp_path)
+        platform.put_features()
         yield platform
-        if platform.process is not None:
-            platform.process.kill()
-            platform.process.wait()
+        platform.end_all()
+
+
+def append_many_changes(platform: Platform, count: int) -> dict[str, tuple[int, int]]:
+    """As many records over the four partitions, several fetches of each; the last place of each household."""
+    changed = [HOUSEHOLDS[n % 4 :: 4][:: 1 + n % 3] for n in range(count)]
+    append(platform.address, [(n % 4, activity(changed[n], partition=n % 4)) for n in range(count)])
+    return {household: (n % 4, n // 4) for n in range(count) for household in changed[n]}
+
+
+def check_newest_predictions(platform: Platform, last_change: dict[str, tuple[int, int]]) -> None:
+    """Everyone's is that of the last change; what is on the log twice differs in nothing but the time."""
+    newest_ids = set()
+    for household, probability in platform.expected().items():
+        newest = platform.newest(household)
+        assert newest is not None
+        newest_ids.add(newest.prediction_id)
+        assert (newest.source_partition, newest.source_offset) == last_change[household]
+        assert newest.probability == pytest.approx(probability, abs=1e-12)
+    by_id: dict[str, dict[str, Any]] = {}
+    for record in read_topic(platform.address, PREDICTIONS):
+        again = by_id.setdefault(record["prediction_id"], record)
+        assert {**again, "predicted_ms": 0} == {**record, "predicted_ms": 0}
+    assert newest_ids <= by_id.keys()
 
 
 def test_an_active_household_is_scored_to_the_log_and_the_store(platform: Platform) -> None:
     """Once per change, by the champion, as it would answer over HTTP; those without features are counted."""
     promote(platform.settings.models_dir, version="3")
-    platform.put_features()
-    platform.start()
-    platform.wait(lambda: platform.get("/health/ready")[0] == 200)
+    scorer = platform.start()
+    platform.wait(lambda: scorer.is_ready)
     append(platform.address, [(n % 4, activity(HOUSEHOLDS[n::4], partition=n)) for n in range(4)])
     append(platform.address, [(0, b"no update"), (0, activity([None]))])
     expected = platform.expected()
@@ -146,20 +73,36 @@ def test_an_active_household_is_scored_to_the_log_and_the_store(platform: Platfo
         assert (newest.model_version, newest.features_as_of, newest.source_topic) == ("3", AS_OF, WINDOWS.name)
     on_the_log = read_topic(platform.address, PREDICTIONS)
     assert len({record["prediction_id"] for record in on_the_log}) == len(on_the_log) == len(expected)
-    platform.wait(lambda: platform.get("/scoring")[1]["unreadable_records"] == 1)
-    _, report = platform.get("/scoring")
-    assert (report["scored"], report["skipped"]) == (390, 10)
+    platform.wait(lambda: scorer.get("/scoring")[1]["unreadable_records"] == 1)
+    _, report = scorer.get("/scoring")
+    assert (report["scored"], report["skipped"]) == (len(expected), len(WITHOUT_FEATURES))
     assert report["models"] == {CHURN: "version 3 scores"}
-    assert platform.end(signal.SIGTERM) == 0
+    assert scorer.end() == 0
+
+
+async def test_an_event_becomes_a_prediction(platform: Platform) -> None:
+    """Through the worker's windows: the event's user, on predictions.v1 and in the store."""
+    promote(platform.settings.models_dir, version="1")
+    scorer, worker = platform.start(), platform.start("worker")
+    event = an_event("e1", user_id="17")
+    producer = EventLogProducer(platform.address, [EVENTS.name], marks_dir=platform.root / "marks")
+    producer.connect()
+    await producer.append(EVENTS.name, [(partition_key(event), encode_event(event))])
+    producer.close()
+    platform.wait(lambda: platform.newest("17") is not None)
+    newest = platform.newest("17")
+    assert newest is not None
+    assert newest.probability == pytest.approx(platform.expected()["17"], abs=1e-12)
+    assert [record["entity_id"] for record in read_topic(platform.address, PREDICTIONS)] == ["17"]
+    assert (scorer.end(), worker.end()) == (0, 0)
 
 
 def test_scorer_waits_for_the_first_champion_and_changes_it_without_a_restart(platform: Platform) -> None:
     """Ready before there is a model, and nothing of what came meanwhile is lost; a corrupt one changes nothing."""
-    platform.put_features()
     append(platform.address, [(1, activity(["1", "2"]))])
-    platform.start()
-    platform.wait(lambda: platform.get("/health/ready")[0] == 200)
-    assert platform.get("/health/ready")[1]["models"] == {CHURN: "none has been promoted yet"}
+    scorer = platform.start()
+    platform.wait(lambda: scorer.is_ready)
+    assert scorer.get("/health/ready")[1]["models"] == {CHURN: "none has been promoted yet"}
     assert platform.newest("1") is None
     promote(platform.settings.models_dir, version="1")
 
@@ -182,43 +125,61 @@ def test_scorer_waits_for_the_first_champion_and_changes_it_without_a_restart(pl
 
     pointer = platform.settings.models_dir / CHURN / "champion.json"
     pointer.write_text(json.dumps({"version": "9", "manifest_sha256": "0" * 64}))
-    platform.wait(lambda: "cannot be loaded" in platform.get("/scoring")[1]["models"][CHURN])
+    platform.wait(lambda: "cannot be loaded" in scorer.get("/scoring")[1]["models"][CHURN])
     append(platform.address, [(1, activity(["2"]))])
     platform.wait(lambda: version_of("2") == "2")
-    assert platform.end(signal.SIGTERM) == 0
+    assert scorer.end() == 0
 
 
 def test_scorer_killed_in_mid_stream_ends_with_the_newest_prediction_of_everyone(platform: Platform) -> None:
     """kill -9, three times: every household has the prediction of its last change; what was made twice has one id."""
     promote(platform.settings.models_dir, version="1")
-    platform.put_features()
     count = 12_000
-    changed = [HOUSEHOLDS[n % 4 :: 4][:: 1 + n % 3] for n in range(count)]
-    append(platform.address, [(n % 4, activity(changed[n], partition=n % 4)) for n in range(count)])
-    last_change = {household: (n % 4, n // 4) for n in range(count) for household in changed[n]}
+    last_change = append_many_changes(platform, count)
     for _ in range(3):
         begun = platform.kept()
 
         def has_moved(begun: int = begun) -> bool:
             return platform.kept() > begun
 
-        platform.start(ANALYTICS_STREAMING__SCORE_INTERVAL_S="0")
+        scorer = platform.start(ANALYTICS_STREAMING__SCORE_INTERVAL_S="0")
         platform.wait(has_moved)
-        platform.end(signal.SIGKILL)
+        scorer.end(signal.SIGKILL)
     assert platform.kept() < count, "killed too late to show anything"
-    platform.start()
+    scorer = platform.start()
     platform.wait(lambda: platform.kept() == count)
-    expected = platform.expected()
-    newest_ids = set()
-    for household, probability in expected.items():
-        newest = platform.newest(household)
-        assert newest is not None
-        newest_ids.add(newest.prediction_id)
-        assert (newest.source_partition, newest.source_offset) == last_change[household]
-        assert newest.probability == pytest.approx(probability, abs=1e-12)
-    by_id: dict[str, dict[str, Any]] = {}
-    for record in read_topic(platform.address, PREDICTIONS):
-        again = by_id.setdefault(record["prediction_id"], record)
-        assert {**again, "predicted_ms": 0} == {**record, "predicted_ms": 0}
-    assert newest_ids <= by_id.keys()
-    assert platform.end(signal.SIGTERM) == 0
+    check_newest_predictions(platform, last_change)
+    assert scorer.end() == 0
+
+
+def test_two_scorers_share_the_partitions_and_one_takes_over_from_the_other(platform: Platform) -> None:
+    """One joins, one is killed: whoever owned what when, everyone's newest prediction is right."""
+    promote(platform.settings.models_dir, version="1")
+    first = platform.start()
+    platform.wait(lambda: first.is_ready)
+    early = append_many_changes(platform, 400)
+    second = platform.start()
+
+    def partitions() -> list[int]:
+        reports = [scorer.get("/scoring")[1] for scorer in (first, second)]
+        return sorted(len(report["partitions"]) for report in reports if report is not None)
+
+    platform.wait(lambda: partitions() == [2, 2])
+    append_many_changes(platform, 4_000)
+    first.end(signal.SIGKILL)
+    platform.wait(lambda: platform.kept() == 4_400, 60)
+    assert early.keys() == set(HOUSEHOLDS)
+    last_change = {
+        household: (n % 4, 100 + n // 4) for n in range(4_000) for household in HOUSEHOLDS[n % 4 :: 4][:: 1 + n % 3]
+    }
+    check_newest_predictions(platform, last_change)
+    assert second.end() == 0
+
+
+def test_scorer_names_the_port_that_is_taken(platform: Platform) -> None:
+    first = platform.start()
+    platform.wait(lambda: first.get("/health/live")[0] == 200)
+    second = platform.start(ANALYTICS_STREAMING__SCORER_WEB_PORT=str(first.web_port))
+    assert second.process.wait(30) == 1
+    assert "ANALYTICS_STREAMING__SCORER_WEB_PORT" in second.log()
+    assert "Traceback" not in second.log()
