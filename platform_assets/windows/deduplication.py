@@ -18,8 +18,9 @@ from platform_assets.windows.watermark import BEFORE_ALL
 BUCKET_MS = 40_000
 HORIZON_BUCKETS = 3
 _SLOTS = 8
-_FIRST_ROWS = 1 << 9
+_FIRST_ROWS = 500
 _FULLEST = 0.72
+_HALF = np.uint64(32)
 
 
 class HashSet:
@@ -29,9 +30,7 @@ class HashSet:
     """
 
     def __init__(self, expected: int = 0) -> None:
-        rows = _FIRST_ROWS
-        while rows * _SLOTS * _FULLEST < expected:
-            rows *= 2
+        rows = max(_FIRST_ROWS, int(expected / (_SLOTS * _FULLEST)) + 1)
         self._table = np.zeros((rows, _SLOTS), dtype=np.uint64)
         self.count = 0
 
@@ -87,8 +86,8 @@ class HashSet:
         self._place(held)
 
     def _rows(self, hashes: Hashes) -> Ints:
-        bits = np.uint64(64 - (len(self._table) - 1).bit_length())
-        return (hashes >> bits).astype(np.int64)
+        # The leading 32 bits as a fraction of all rows: ascending hashes come to ascending rows.
+        return ((hashes >> _HALF) * np.uint64(len(self._table)) >> _HALF).astype(np.int64)
 
     def _next(self, rows: Ints) -> Ints:
         return (rows + 1) % len(self._table)
