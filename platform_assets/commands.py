@@ -4,15 +4,28 @@ import click
 import duckdb
 from rich.table import Table
 
-from platform_assets.contracts.landing import EVENT_COLUMNS, REJECTION_COLUMNS
-from platform_assets.contracts.topics import EVENTS, REJECTED
-from resources.landing_zone import arrow_schema
+from platform_assets.contracts.landing import (
+    EVENT_COLUMNS,
+    LATE_COLUMNS,
+    PREDICTION_COLUMNS,
+    REJECTION_COLUMNS,
+    WINDOW_COLUMNS,
+)
+from platform_assets.contracts.topics import EVENTS, LATE, PREDICTIONS, REJECTED, WINDOWS
+from resources.landing_zone import LandingZone, arrow_schema
 from resources.settings import Settings
 from resources.settings.console import err, out
 from resources.settings.options import with_settings
 from resources.warehouse.snapshots import read_pointer
 
 _MOST_ROWS = 1000
+_LANDED = (
+    ("events", EVENTS, EVENT_COLUMNS),
+    ("rejected_events", REJECTED, REJECTION_COLUMNS),
+    ("window_results", WINDOWS, WINDOW_COLUMNS),
+    ("late_events", LATE, LATE_COLUMNS),
+    ("predictions", PREDICTIONS, PREDICTION_COLUMNS),
+)
 
 
 @click.command()
@@ -22,8 +35,8 @@ _MOST_ROWS = 1000
 def sql(settings: Settings, query: str | None, as_csv: bool) -> None:
     """Query landed events and published marts; without QUERY, list the tables.
 
-    landing.events and landing.rejected_events are the log's records within seconds of their arrival; marts.* is the
-    newest published snapshot. Your session's tables are its own and vanish with it.
+    landing.events, rejected_events, window_results, late_events and predictions are the log's records within seconds
+    of their arrival; marts.* is the newest published snapshot. Your session's tables are its own and vanish with it.
     """
     connection = _open(settings)
     try:
@@ -61,16 +74,13 @@ def _open(settings: Settings) -> duckdb.DuckDBPyConnection:
         for name in snapshot.tables:
             connection.execute(f"CREATE VIEW marts.{name} AS FROM snapshot.marts.{name}")
     connection.execute("CREATE SCHEMA landing")
-    for view, topic, columns in (
-        ("events", EVENTS, EVENT_COLUMNS),
-        ("rejected_events", REJECTED, REJECTION_COLUMNS),
-    ):
-        folder = settings.landing_dir / topic.name
-        if any(folder.glob("log=*/part=*/*.parquet")):
-            pattern = str(folder / "log=*" / "part=*" / "*.parquet").replace("'", "''")
-            connection.execute(
-                f"CREATE VIEW landing.{view} AS FROM read_parquet('{pattern}', hive_partitioning = false)"
-            )
+    landing = LandingZone(settings.landing_dir)
+    for view, topic, columns in _LANDED:
+        # By name, not by pattern: files that compaction has merged into others are still there for a while.
+        paths = [str(landing.root / file.path).replace("'", "''") for file in landing.files(topic.name)]
+        if paths:
+            files = ", ".join(f"'{path}'" for path in paths)
+            connection.execute(f"CREATE VIEW landing.{view} AS FROM read_parquet([{files}], hive_partitioning = false)")
         else:
             connection.register("nothing_yet", arrow_schema(columns).empty_table())
             connection.execute(f"CREATE TABLE landing.{view} AS FROM nothing_yet")

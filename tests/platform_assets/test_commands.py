@@ -1,5 +1,6 @@
 """`analytics sql` shows what has landed at once, and the published marts once there are any."""
 
+import datetime as dt
 from pathlib import Path
 
 import pyarrow as pa
@@ -9,7 +10,19 @@ from click.testing import CliRunner, Result
 from platform_assets.commands import sql
 from platform_assets.contracts.landing import EVENT_COLUMNS, LandingFile
 from platform_assets.contracts.topics import EVENTS
+from resources.landing_compaction import CompactionLimits, compact
 from resources.landing_zone import LandingZone, arrow_schema
+from tests.landed_records import (
+    RECEIVED_AT,
+    event,
+    land_events,
+    land_late_events,
+    land_predictions,
+    land_windows,
+    late_event,
+    stream_prediction,
+    window_result,
+)
 
 
 @pytest.fixture
@@ -32,6 +45,28 @@ def test_landed_events_are_there_before_any_run(data_dir: Path) -> None:
 def test_table_that_nothing_landed_in_yet_is_empty_and_not_missing(data_dir: Path) -> None:
     result = run(data_dir, "--csv", "SELECT count(*) AS n, max(reason) FROM landing.rejected_events")
     assert result.output.splitlines()[1] == "0,"
+
+
+def test_late_events_windows_and_predictions_can_be_queried(data_dir: Path) -> None:
+    landing = LandingZone(data_dir / "landing")
+    land_late_events(landing, [late_event(0, source_offset=7)])
+    land_windows(landing, [window_result(0, "w", key, RECEIVED_AT, dt.timedelta(minutes=1)) for key in ("a", "b")])
+    land_predictions(landing, [stream_prediction(0)])
+    query = (
+        "SELECT (SELECT count(*) FROM landing.late_events), (SELECT count(*) FROM landing.window_results), "
+        "(SELECT count(*) FROM landing.predictions)"
+    )
+    assert run(data_dir, "--csv", query).output.splitlines()[1] == "1,2,1"
+
+
+def test_rows_of_files_that_were_merged_into_another_are_shown_once(data_dir: Path) -> None:
+    landing = LandingZone(data_dir / "landing")
+    for offset in (2, 3):
+        land_events(landing, [event(offset, log="log-1")])
+    loaded = {("log-1", 0): [(0, 3)]}
+    assert compact(landing, EVENTS.name, loaded, CompactionLimits(settled_s=0)).merged_files == 2
+    result = run(data_dir, "--csv", "SELECT count(*) FROM landing.events")
+    assert result.output.splitlines()[1] == "4"
 
 
 def test_tables_are_listed_without_a_query(data_dir: Path) -> None:
