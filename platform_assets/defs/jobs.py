@@ -9,10 +9,15 @@ WAREHOUSE_JOB = "warehouse_job"
 REFERENCE_JOB = "reference_job"
 CHURN_JOB = "churn_job"
 PLATFORM_CHECKS_JOB = "platform_checks_job"
+COMPACTION_JOB = "compaction_job"
 
-_RAW = AssetSelection.groups(Stage.RAW.group)
-_LANDED = AssetSelection.assets(Stage.RAW.key("events"), Stage.RAW.key("rejected_events"))
-_TRANSFORMED = AssetSelection.groups(Stage.STAGING.group, Stage.INTERMEDIATE.group, Stage.MARTS.group)
+_LANDED_KEYS = (
+    *(Stage.RAW.key(noun) for noun in ("events", "rejected_events", "window_results", "late_events")),
+    Stage.INFERENCE.key("raw_predictions"),
+)
+_LANDED = AssetSelection.assets(*_LANDED_KEYS)
+_RAW = AssetSelection.groups(Stage.RAW.group) | _LANDED
+_TRANSFORMED = AssetSelection.assets(*dbt_models.keys)
 # dbt's tests of its sources are checks of the raw tables, but it is the build that runs them.
 _DBT_TESTS = AssetSelection.checks(*dbt_models.check_keys)
 _PUBLISHED = AssetSelection.assets(Stage.SERVING.key("marts_snapshot"))
@@ -20,7 +25,7 @@ _PUBLISHED = AssetSelection.assets(Stage.SERVING.key("marts_snapshot"))
 WITHOUT_REFERENCE = sorted(
     {
         *dbt_models.keys,
-        *(Stage.RAW.key(noun) for noun in ("events", "rejected_events")),
+        *_LANDED_KEYS,
         Stage.SERVING.key("marts_snapshot"),
     }
 )
@@ -50,9 +55,20 @@ platform_checks_job = define_asset_job(
     selection=AssetSelection.checks_for_assets(
         Stage.ROUTES.key("ingest_events"),
         Stage.SERVING.key("predict_churn"),
-        *(stage.key(noun) for stage in (Stage.LOG, Stage.LANDING) for noun in ("events", "rejected_events")),
+        *(
+            stage.key(noun)
+            for stage in (Stage.LOG, Stage.LANDING)
+            for noun in ("events", "rejected_events", "windows", "late_events")
+        ),
+        *(Stage.INFERENCE.key(noun) for noun in ("predictions", "landed_predictions")),
         Stage.SOURCES.key("complete_journey"),
     ),
     description="Asks the parts that Dagster does not run whether they are as they should be.",
+    executor_def=in_process_executor,
+)
+compaction_job = define_asset_job(
+    COMPACTION_JOB,
+    selection=AssetSelection.assets(Stage.LANDING.key("compacted_files")),
+    description="Merges the small files that have landed and are loaded into large ones.",
     executor_def=in_process_executor,
 )

@@ -2,7 +2,7 @@
 
 from dagster import DefaultScheduleStatus, ScheduleDefinition
 
-from platform_assets.defs.jobs import churn_job, platform_checks_job, reference_job
+from platform_assets.defs.jobs import churn_job, compaction_job, platform_checks_job, reference_job
 from resources.settings import load_settings
 
 _SETTINGS = load_settings()
@@ -26,6 +26,13 @@ platform_checks_hourly = ScheduleDefinition(
     name="platform_checks_hourly",
     job=platform_checks_job,
     cron_schedule=_SETTINGS.dagster.platform_checks_cron,
+    execution_timezone=_TIMEZONE,
+    default_status=DefaultScheduleStatus.RUNNING,
+)
+compaction_hourly = ScheduleDefinition(
+    name="compaction_hourly",
+    job=compaction_job,
+    cron_schedule="30 * * * *",
     execution_timezone=_TIMEZONE,
     default_status=DefaultScheduleStatus.RUNNING,
 )

@@ -26,6 +26,7 @@ class Stage(enum.Enum):
     FEATURES = "features"
     MODELS = "models"
     SERVING = "serving"
+    INFERENCE = "inference"
 
     @property
     def group(self) -> str:

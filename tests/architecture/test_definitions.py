@@ -31,6 +31,22 @@ THE_WAY_OF_AN_EVENT = [
     "serving/churn_model",
     "serving/predict_churn",
 ]
+THE_WAY_OF_A_WINDOW = [
+    "routes/ingest_events",
+    "log/events",
+    "log/windows",
+    "landing/windows",
+    "raw/window_results",
+    "staging/stg_events__window_results",
+    "marts/fct_window_results",
+]
+THE_WAY_OF_A_PREDICTION = [
+    "log/windows",
+    "inference/predictions",
+    "inference/landed_predictions",
+    "inference/raw_predictions",
+    "inference/stg_events__predictions",
+]
 
 
 def name(key: AssetKey) -> str:
@@ -40,6 +56,11 @@ def name(key: AssetKey) -> str:
 @pytest.fixture(scope="module")
 def specs() -> dict[str, AssetSpec]:
     return {name(spec.key): spec for spec in defs.resolve_all_asset_specs()}
+
+
+@pytest.fixture(scope="module")
+def made_by_dagster() -> set[str]:
+    return {name(key) for key in defs.resolve_asset_graph().materializable_asset_keys}
 
 
 @pytest.fixture(scope="module")
@@ -80,8 +101,11 @@ def test_no_asset_stands_alone_and_each_is_reached_from_where_data_enters(specs:
     assert reached == specs.keys()
 
 
-def test_lineage_is_unbroken_from_the_ingest_route_to_the_prediction_route(specs: dict[str, AssetSpec]) -> None:
-    for before, after in pairwise(THE_WAY_OF_AN_EVENT):
+@pytest.mark.parametrize("way", [THE_WAY_OF_AN_EVENT, THE_WAY_OF_A_WINDOW, THE_WAY_OF_A_PREDICTION])
+def test_lineage_is_unbroken_from_the_ingest_route_to_where_it_is_read(
+    specs: dict[str, AssetSpec], way: list[str]
+) -> None:
+    for before, after in pairwise(way):
         ancestors, frontier = set[str](), {after}
         while frontier:
             frontier = {name(dep.asset_key) for key in frontier for dep in specs[key].deps} - ancestors
@@ -102,6 +126,7 @@ def test_every_stage_reads_only_from_itself_and_stages_before_it(specs: dict[str
         "features",
         "models",
         "serving",
+        "inference",
     ]
     place = {stage: index for index, stage in enumerate(order)}
     backwards = [
@@ -131,29 +156,24 @@ def _describe(key: str, spec: AssetSpec, checks: list[str]) -> str:
     return "\n".join(lines) + "\n\n"
 
 
-def test_checks_of_external_assets_run_in_the_platform_checks_job(checks: dict[str, list[str]]) -> None:
-    external = {
-        f"{key}:{check}"
-        for key, found in checks.items()
-        if key.partition("/")[0] in {"routes", "log", "landing", "sources"} or key == "serving/predict_churn"
-        for check in found
-    }
+def test_checks_of_external_assets_run_in_the_platform_checks_job(
+    checks: dict[str, list[str]], made_by_dagster: set[str]
+) -> None:
+    external = {f"{key}:{check}" for key, found in checks.items() if key not in made_by_dagster for check in found}
     job = defs.resolve_job_def("platform_checks_job")
     in_job = {f"{name(key.asset_key)}:{key.name}" for key in job.asset_layer.asset_graph.asset_check_keys}
     assert external
     assert external == in_job
 
 
-def test_every_asset_that_dagster_makes_belongs_to_a_job(specs: dict[str, AssetSpec]) -> None:
-    jobs = [defs.resolve_job_def(job) for job in ("warehouse_job", "reference_job", "churn_job")]
-    made = {name(key) for job in jobs for key in job.asset_layer.selected_asset_keys}
-    elsewhere = {"routes", "log", "landing", "sources"}
-    assert made == {key for key in specs if key.partition("/")[0] not in elsewhere} - {"serving/predict_churn"}
+def test_every_asset_that_dagster_makes_belongs_to_a_job(made_by_dagster: set[str]) -> None:
+    jobs = [defs.resolve_job_def(job) for job in ("warehouse_job", "reference_job", "churn_job", "compaction_job")]
+    assert {name(key) for job in jobs for key in job.asset_layer.selected_asset_keys} == made_by_dagster
 
 
 def test_schedules_tick_by_default_in_the_time_of_the_business() -> None:
     schedules = {schedule.name: schedule for schedule in defs.get_repository_def().schedule_defs}
-    assert schedules.keys() == {"reference_daily", "churn_weekly", "platform_checks_hourly"}
+    assert schedules.keys() == {"reference_daily", "churn_weekly", "platform_checks_hourly", "compaction_hourly"}
     assert {schedule.default_status for schedule in schedules.values()} == {DefaultScheduleStatus.RUNNING}
     assert {schedule.execution_timezone for schedule in schedules.values()} == {"America/New_York"}
 

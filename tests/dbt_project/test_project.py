@@ -6,15 +6,22 @@ from typing import Any
 import pytest
 import yaml
 
-from platform_assets.contracts.landing import EVENT_COLUMNS, REJECTION_COLUMNS
+from platform_assets.contracts.landing import (
+    EVENT_COLUMNS,
+    LATE_COLUMNS,
+    PREDICTION_COLUMNS,
+    REJECTION_COLUMNS,
+    WINDOW_COLUMNS,
+)
+from resources.warehouse.landing_loads import SQL_TYPES
 from tests.dbt_project.dbt_build import DBT_PROJECT, Built
-from tests.dbt_project.raw_tables import SQL_TYPES
 
 MARTS = {
     "fct_order_lines",
     "fct_orders",
     "fct_sessions",
     "fct_event_days",
+    "fct_window_results",
     "dim_households",
     "dim_products",
     "dim_campaigns",
@@ -22,7 +29,16 @@ MARTS = {
 }
 
 
-@pytest.mark.parametrize(("table", "columns"), [("events", EVENT_COLUMNS), ("rejected_events", REJECTION_COLUMNS)])
+@pytest.mark.parametrize(
+    ("table", "columns"),
+    [
+        ("events", EVENT_COLUMNS),
+        ("rejected_events", REJECTION_COLUMNS),
+        ("window_results", WINDOW_COLUMNS),
+        ("late_events", LATE_COLUMNS),
+        ("predictions", PREDICTION_COLUMNS),
+    ],
+)
 def test_source_declares_the_columns_of_the_landing_contract(table: str, columns: Mapping[str, str]) -> None:
     declared = yaml.safe_load((DBT_PROJECT / "models" / "staging" / "_raw__sources.yml").read_text())
     tables = {entry["name"]: entry["columns"] for entry in declared["sources"][0]["tables"]}
@@ -38,17 +54,20 @@ def test_every_mart_of_the_design_stands_with_an_enforced_contract(built: Built)
 
 
 def test_every_model_and_source_says_its_grain_owner_and_group(built: Built) -> None:
+    """The group is the schema, but for the predictions: their raw table belongs to what comes after serving."""
     for node in [*_models(built), *_sources(built)]:
         assert node["description"].startswith("One row per "), node["unique_id"]
-        assert node["meta"]["dagster"]["group"] == node["schema"], node["unique_id"]
+        group = "inference" if node["name"] == "predictions" else node["schema"]
+        assert node["meta"]["dagster"]["group"] == group, node["unique_id"]
         assert node["meta"]["dagster"]["owners"] == ["team:data"], node["unique_id"]
         assert all(column["description"] for column in node["columns"].values()), node["unique_id"]
 
 
 def test_every_source_has_its_asset_key(built: Built) -> None:
     keys = {node["name"]: node["config"]["meta"]["dagster"]["asset_key"] for node in _sources(built)}
+    assert keys.pop("predictions") == ["inference", "raw_predictions"]
     assert keys == {name: ["raw", name] for name in keys}
-    assert len(keys) == 8
+    assert len(keys) == 10
 
 
 def test_every_model_and_source_is_tested(built: Built) -> None:

@@ -1,8 +1,18 @@
 """The topics of the event log, as assets that the door and the stream worker write."""
 
-from dagster import AssetCheckResult, AssetCheckSeverity, AssetKey, AssetSpec, ResourceParam, asset_check
+from collections.abc import Sequence
 
-from platform_assets.contracts.topics import EVENTS, REJECTED, Topic
+from dagster import (
+    AssetCheckResult,
+    AssetChecksDefinition,
+    AssetCheckSeverity,
+    AssetKey,
+    AssetSpec,
+    ResourceParam,
+    asset_check,
+)
+
+from platform_assets.contracts.topics import EVENTS, LATE, REJECTED, WINDOWS, Topic
 from platform_assets.defs.ingestion.routes import INGEST_ROUTE
 from platform_assets.defs.stages import PLATFORM_TEAM, Stage
 from resources.event_log.acknowledged import read_acknowledged
@@ -12,14 +22,17 @@ from resources.settings import Settings
 
 EVENTS_LOG = Stage.LOG.key("events")
 REJECTED_LOG = Stage.LOG.key("rejected_events")
+WINDOWS_LOG = Stage.LOG.key("windows")
+LATE_LOG = Stage.LOG.key("late_events")
 _TIMEOUT_S = 5.0
 
 
-def _topic_asset(key: AssetKey, topic: Topic, deps: list[AssetKey]) -> AssetSpec:
+def topic_asset(key: AssetKey, topic: Topic, deps: Sequence[AssetKey], *, group: str = Stage.LOG.group) -> AssetSpec:
+    """A topic as an asset that is made elsewhere."""
     return AssetSpec(
         key,
         deps=deps,
-        group_name=Stage.LOG.group,
+        group_name=group,
         owners=[PLATFORM_TEAM],
         kinds={"kafka"},
         description=f"Topic {topic.name}. {topic.description}",
@@ -27,28 +40,29 @@ def _topic_asset(key: AssetKey, topic: Topic, deps: list[AssetKey]) -> AssetSpec
     )
 
 
-events = _topic_asset(EVENTS_LOG, EVENTS, [INGEST_ROUTE])
-rejected_events = _topic_asset(REJECTED_LOG, REJECTED, [INGEST_ROUTE, EVENTS_LOG])
+def topic_check(key: AssetKey, topic: Topic, name: str) -> AssetChecksDefinition:
+    """The check of a topic; see `compare_log`."""
+
+    @asset_check(
+        asset=key,
+        name=name,
+        description="The broker holds the topic, in the incarnation that the door and landing know.",
+    )
+    def check(settings: ResourceParam[Settings], landing_zone: ResourceParam[LandingZone]) -> AssetCheckResult:
+        return compare_log(settings, landing_zone, topic)
+
+    return check
 
 
-@asset_check(
-    asset=EVENTS_LOG, description="The broker holds the topic, in the incarnation that the door and landing know."
-)
-def events_topic_has_the_landed_log(
-    settings: ResourceParam[Settings], landing_zone: ResourceParam[LandingZone]
-) -> AssetCheckResult:
-    """See `compare_log`."""
-    return compare_log(settings, landing_zone, EVENTS)
+events = topic_asset(EVENTS_LOG, EVENTS, [INGEST_ROUTE])
+rejected_events = topic_asset(REJECTED_LOG, REJECTED, [INGEST_ROUTE, EVENTS_LOG])
+windows = topic_asset(WINDOWS_LOG, WINDOWS, [EVENTS_LOG])
+late_events = topic_asset(LATE_LOG, LATE, [EVENTS_LOG])
 
-
-@asset_check(
-    asset=REJECTED_LOG, description="The broker holds the topic, in the incarnation that the door and landing know."
-)
-def rejected_topic_has_the_landed_log(
-    settings: ResourceParam[Settings], landing_zone: ResourceParam[LandingZone]
-) -> AssetCheckResult:
-    """See `compare_log`."""
-    return compare_log(settings, landing_zone, REJECTED)
+events_topic_has_the_landed_log = topic_check(EVENTS_LOG, EVENTS, "events_topic_has_the_landed_log")
+rejected_topic_has_the_landed_log = topic_check(REJECTED_LOG, REJECTED, "rejected_topic_has_the_landed_log")
+windows_topic_has_the_landed_log = topic_check(WINDOWS_LOG, WINDOWS, "windows_topic_has_the_landed_log")
+late_topic_has_the_landed_log = topic_check(LATE_LOG, LATE, "late_topic_has_the_landed_log")
 
 
 def compare_log(

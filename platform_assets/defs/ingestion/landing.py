@@ -2,24 +2,27 @@
 
 from itertools import groupby
 
-from dagster import AssetCheckResult, AssetKey, AssetSpec, ResourceParam, asset_check
+from dagster import AssetCheckResult, AssetChecksDefinition, AssetKey, AssetSpec, ResourceParam, asset_check
 
 from platform_assets.contracts.landing import LandingFile
-from platform_assets.contracts.topics import EVENTS, REJECTED, Topic
-from platform_assets.defs.ingestion.event_log import EVENTS_LOG, REJECTED_LOG
+from platform_assets.contracts.topics import EVENTS, LATE, REJECTED, WINDOWS, Topic
+from platform_assets.defs.ingestion.event_log import EVENTS_LOG, LATE_LOG, REJECTED_LOG, WINDOWS_LOG
 from platform_assets.defs.stages import PLATFORM_TEAM, Stage
 from resources.landing_zone import LandingZone
 
 LANDED_EVENTS = Stage.LANDING.key("events")
 LANDED_REJECTED_EVENTS = Stage.LANDING.key("rejected_events")
+LANDED_WINDOWS = Stage.LANDING.key("windows")
+LANDED_LATE_EVENTS = Stage.LANDING.key("late_events")
 _SHOWN_BREAKS = 20
 
 
-def _landed_asset(key: AssetKey, topic: Topic, log: AssetKey) -> AssetSpec:
+def landed_asset(key: AssetKey, topic: Topic, log: AssetKey, *, group: str = Stage.LANDING.group) -> AssetSpec:
+    """The landed records of a topic as an asset that is made elsewhere."""
     return AssetSpec(
         key,
         deps=[log],
-        group_name=Stage.LANDING.group,
+        group_name=group,
         owners=[PLATFORM_TEAM],
         kinds={"parquet"},
         description=(
@@ -29,28 +32,29 @@ def _landed_asset(key: AssetKey, topic: Topic, log: AssetKey) -> AssetSpec:
     )
 
 
-events = _landed_asset(LANDED_EVENTS, EVENTS, EVENTS_LOG)
-rejected_events = _landed_asset(LANDED_REJECTED_EVENTS, REJECTED, REJECTED_LOG)
+def ranges_check(key: AssetKey, topic: Topic) -> AssetChecksDefinition:
+    """`landing_ranges_are_contiguous` of a topic; see `check_ranges`."""
+
+    @asset_check(
+        asset=key,
+        name="landing_ranges_are_contiguous",
+        description="In every partition the files follow on each other from offset 0, without gap or overlap.",
+    )
+    def check(landing_zone: ResourceParam[LandingZone]) -> AssetCheckResult:
+        return check_ranges(landing_zone, topic)
+
+    return check
 
 
-@asset_check(
-    asset=LANDED_EVENTS,
-    name="landing_ranges_are_contiguous",
-    description="In every partition the files follow on each other from offset 0, without gap or overlap.",
-)
-def event_ranges_are_contiguous(landing_zone: ResourceParam[LandingZone]) -> AssetCheckResult:
-    """See `check_ranges`."""
-    return check_ranges(landing_zone, EVENTS)
+events = landed_asset(LANDED_EVENTS, EVENTS, EVENTS_LOG)
+rejected_events = landed_asset(LANDED_REJECTED_EVENTS, REJECTED, REJECTED_LOG)
+windows = landed_asset(LANDED_WINDOWS, WINDOWS, WINDOWS_LOG)
+late_events = landed_asset(LANDED_LATE_EVENTS, LATE, LATE_LOG)
 
-
-@asset_check(
-    asset=LANDED_REJECTED_EVENTS,
-    name="landing_ranges_are_contiguous",
-    description="In every partition the files follow on each other from offset 0, without gap or overlap.",
-)
-def rejected_event_ranges_are_contiguous(landing_zone: ResourceParam[LandingZone]) -> AssetCheckResult:
-    """See `check_ranges`."""
-    return check_ranges(landing_zone, REJECTED)
+event_ranges_are_contiguous = ranges_check(LANDED_EVENTS, EVENTS)
+rejected_event_ranges_are_contiguous = ranges_check(LANDED_REJECTED_EVENTS, REJECTED)
+window_ranges_are_contiguous = ranges_check(LANDED_WINDOWS, WINDOWS)
+late_event_ranges_are_contiguous = ranges_check(LANDED_LATE_EVENTS, LATE)
 
 
 def check_ranges(landing_zone: LandingZone, topic: Topic) -> AssetCheckResult:

@@ -7,6 +7,7 @@ from dagster import (
     AssetCheckSpec,
     AssetExecutionContext,
     AssetKey,
+    AssetsDefinition,
     ResourceParam,
     TableColumn,
     TableSchema,
@@ -14,15 +15,29 @@ from dagster import (
 )
 
 from platform_assets.defs.ingestion.landed_counts import check_counts, check_key, describe_table
-from platform_assets.defs.ingestion.landing import LANDED_EVENTS, LANDED_REJECTED_EVENTS
+from platform_assets.defs.ingestion.landing import (
+    LANDED_EVENTS,
+    LANDED_LATE_EVENTS,
+    LANDED_REJECTED_EVENTS,
+    LANDED_WINDOWS,
+)
 from platform_assets.defs.materialized import Materialized
 from platform_assets.defs.stages import DATA_TEAM, WAREHOUSE_POOL, Stage
 from resources.landing_zone import LandingZone
 from resources.warehouse import Warehouse
-from resources.warehouse.landing_loads import RAW_EVENTS, RAW_REJECTED_EVENTS, LandedTable, load_landed
+from resources.warehouse.landing_loads import (
+    RAW_EVENTS,
+    RAW_LATE_EVENTS,
+    RAW_REJECTED_EVENTS,
+    RAW_WINDOW_RESULTS,
+    LandedTable,
+    load_landed,
+)
 
 RAW_EVENTS_KEY = Stage.RAW.key("events")
 RAW_REJECTED_EVENTS_KEY = Stage.RAW.key("rejected_events")
+RAW_WINDOW_RESULTS_KEY = Stage.RAW.key("window_results")
+RAW_LATE_EVENTS_KEY = Stage.RAW.key("late_events")
 
 COUNTING_ADDS_UP = "counting_adds_up"
 
@@ -49,40 +64,56 @@ def _schema(table: LandedTable) -> Mapping[str, Any]:
     }
 
 
-@asset(
-    key=RAW_EVENTS_KEY,
-    deps=[LANDED_EVENTS],
-    group_name=Stage.RAW.group,
-    owners=[DATA_TEAM],
-    kinds={"duckdb"},
-    pool=WAREHOUSE_POOL,
-    check_specs=_check_specs(RAW_EVENTS_KEY, RAW_EVENTS),
-    metadata=_schema(RAW_EVENTS),
-    description="One row per accepted event, by event_id: what landed, without the repeats, which are counted.",
-)
-def raw_events(
-    context: AssetExecutionContext, warehouse: ResourceParam[Warehouse], landing_zone: ResourceParam[LandingZone]
-) -> Materialized:
-    """Load what has landed since the last load."""
-    return load_and_check(context, warehouse, landing_zone, RAW_EVENTS)
+def raw_asset(
+    key: AssetKey, landed: AssetKey, table: LandedTable, description: str, *, group: str = Stage.RAW.group
+) -> AssetsDefinition:
+    """A raw table: what has landed since the last load is added to it."""
+
+    @asset(
+        key=key,
+        deps=[landed],
+        group_name=group,
+        owners=[DATA_TEAM],
+        kinds={"duckdb"},
+        pool=WAREHOUSE_POOL,
+        check_specs=_check_specs(key, table),
+        metadata=_schema(table),
+        description=description,
+    )
+    def load(
+        context: AssetExecutionContext, warehouse: ResourceParam[Warehouse], landing_zone: ResourceParam[LandingZone]
+    ) -> Materialized:
+        return load_and_check(context, warehouse, landing_zone, table)
+
+    return load
 
 
-@asset(
-    key=RAW_REJECTED_EVENTS_KEY,
-    deps=[LANDED_REJECTED_EVENTS],
-    group_name=Stage.RAW.group,
-    owners=[DATA_TEAM],
-    kinds={"duckdb"},
-    pool=WAREHOUSE_POOL,
-    check_specs=_check_specs(RAW_REJECTED_EVENTS_KEY, RAW_REJECTED_EVENTS),
-    metadata=_schema(RAW_REJECTED_EVENTS),
-    description="One row per rejection, by rejection_id: what the door or the stream turned away, and why.",
+raw_events = raw_asset(
+    RAW_EVENTS_KEY,
+    LANDED_EVENTS,
+    RAW_EVENTS,
+    "One row per accepted event, by event_id: what landed, without the repeats, which are counted and kept in "
+    "raw.repeated_events.",
 )
-def raw_rejected_events(
-    context: AssetExecutionContext, warehouse: ResourceParam[Warehouse], landing_zone: ResourceParam[LandingZone]
-) -> Materialized:
-    """Load what has landed since the last load."""
-    return load_and_check(context, warehouse, landing_zone, RAW_REJECTED_EVENTS)
+raw_rejected_events = raw_asset(
+    RAW_REJECTED_EVENTS_KEY,
+    LANDED_REJECTED_EVENTS,
+    RAW_REJECTED_EVENTS,
+    "One row per rejection, by rejection_id: what the door or the stream turned away, and why.",
+)
+raw_window_results = raw_asset(
+    RAW_WINDOW_RESULTS_KEY,
+    LANDED_WINDOWS,
+    RAW_WINDOW_RESULTS,
+    "One row per final window, key, start and end of a source partition: what the stream counted. A result that came "
+    "again, after a crash, is in raw.repeated_window_results.",
+)
+raw_late_events = raw_asset(
+    RAW_LATE_EVENTS_KEY,
+    LANDED_LATE_EVENTS,
+    RAW_LATE_EVENTS,
+    "One row per event that came after the end of a window, with the windows that it is not counted in.",
+)
 
 
 def load_and_check(

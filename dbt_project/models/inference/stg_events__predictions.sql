@@ -1,0 +1,9 @@
+select
+    prediction_id,
+    model,
+    model_version,
+    entity_id,
+    probability,
+    features_as_of,
+    predicted_at
+from {{ source("raw", "predictions") }}
