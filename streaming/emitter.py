@@ -88,7 +88,9 @@ class Emitter:
         while True:
             begun = time.monotonic()
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._news.wait(), TICK_S)
+                # `wait_for` of Python 3.11 goes on where it is cancelled in the moment that the event comes.
+                async with asyncio.timeout(TICK_S):
+                    await self._news.wait()
             quiet = not self._news.is_set()
             self._news.clear()
             try:
@@ -112,6 +114,7 @@ class Emitter:
             return
         async with self._round:
             try:
+                await self._write()
                 await self._publish_and_save(mine, mine)
             except (NotPublished, OSError) as error:
                 _log.warning("unsaved topic=%s partitions=%s reason=%s; the log still has the records",
@@ -123,14 +126,18 @@ class Emitter:
 
     async def _one_round(self, *, quiet: bool) -> None:
         now = time.monotonic()
-        if quiet:
-            self._unwritten += await self._threads.work(self._stage.rest, now)
-        # An idle partition's state comes before its news: should this fail, nothing is told.
         await self._write()
         due = {
             partition for partition, saved_at in self._saved_at.items() if now - saved_at >= self._checkpoint_interval_s
         }
         await self._publish_and_save(self._saved_at.keys(), due)
+        if quiet:
+            # All that an idle partition has said is acknowledged by now, so nothing untold is missing in its state.
+            # The state comes before the news: should it fail, nothing is told.
+            self._unwritten += await self._threads.work(self._stage.rest, now)
+            if self._unwritten:
+                await self._write()
+                await self._publish_and_save(self._saved_at.keys(), ())
 
     async def _publish_and_save(self, partitions: Collection[int], due: Collection[int]) -> None:
         await self._publish_all()

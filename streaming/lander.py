@@ -57,7 +57,9 @@ class Lander:
         """Close files when they are due, until cancelled."""
         while True:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._full.wait(), CHECK_INTERVAL_S)
+                # `wait_for` of Python 3.11 goes on where it is cancelled in the moment that the event comes.
+                async with asyncio.timeout(CHECK_INTERVAL_S):
+                    await self._full.wait()
             self._full.clear()
             await self.close_due()
 

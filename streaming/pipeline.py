@@ -112,6 +112,7 @@ class Pipeline:
             await asyncio.wait([self._steps])
         finally:
             self._steps.cancel()
+            await asyncio.wait([self._steps])
         if not self._steps.cancelled():
             self._steps.result()
 

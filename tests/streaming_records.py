@@ -23,6 +23,11 @@ class StoredRecord:
     headers: Sequence[Header] = field(default_factory=list)
 
 
+def at(second: float) -> dt.datetime:
+    """So many seconds after `NOW`, which is a full minute."""
+    return NOW + dt.timedelta(seconds=second)
+
+
 def an_event(event_id: str, **changes: Any) -> Event:
     """A valid event."""
     fields: dict[str, Any] = {

@@ -193,20 +193,19 @@ def test_sink_counts_the_bytes_that_are_being_written(tmp_path: Path) -> None:
     size = batch.rows.nbytes
     landing = Landing(tmp_path, Limits(file_rows=1000, file_age_s=1e9, buffer_bytes=2 * size))
     landing.open()
-    assert landing.sink.has_room
-    assert not landing.sink.is_half_full
+    assert (landing.sink.is_half_full, landing.sink.has_room) == (False, True)
     landing.take(batch)
-    assert landing.sink.is_half_full
+    assert (landing.sink.is_half_full, landing.sink.has_room) == (True, True)
     files = landing.sink.fill([(TOPIC, 0)])
     assert landing.sink.buffered_bytes == size
     landing.take(decoded([2, 3], 2, 4))
     assert landing.sink.buffered_bytes == 2 * size
-    assert not landing.sink.has_room
+    assert (landing.sink.is_half_full, landing.sink.has_room) == (True, False)
     landing.sink.write(files)
     assert landing.sink.buffered_bytes == 2 * size
     landing.sink.landed(files)
     assert landing.sink.buffered_bytes == size
-    assert landing.sink.has_room
+    assert (landing.sink.is_half_full, landing.sink.has_room) == (True, True)
 
 
 class Killed(BaseException):

@@ -1,0 +1,433 @@
+"""Each step takes each offset once, whatever is repeated, lost, kept or killed; a second life goes on as one would."""
+
+import asyncio
+import logging
+import random
+from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from platform_assets.contracts.landing import LandingFile
+from platform_assets.contracts.rejections import decode_rejection
+from platform_assets.contracts.topics import EVENTS, PARTIALS, REJECTED
+from platform_assets.contracts.windows import LateEvent
+from resources.landing_zone import LandingZone
+from streaming import emitter, pipeline
+from streaming.checkpoints import Checkpoint
+from streaming.sink import Admission, Limits
+from tests.streaming.lives import (
+    EVENTS_LOG,
+    PARTIALS_LOG,
+    PARTITIONS,
+    FixedIncarnations,
+    Life,
+    MemoryLog,
+    Place,
+    shopping,
+    until,
+)
+from tests.streaming_records import a_batch
+
+PLACE = (EVENTS.name, 0)
+EVERY_ROW = Limits(file_rows=1, file_age_s=1e9, buffer_bytes=1 << 40)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def retries_come_soon() -> Iterator[None]:
+    """Half a second for each time that the broker is away would be most of what these tests take."""
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (emitter, pipeline):
+            patch.setattr(module, "FIRST_RETRY_S", 0.001)
+        yield
+
+
+def landed_offsets(root: Path, partition: int = 0) -> list[int]:
+    """The offsets in a partition's files, in the order of the files, which have to follow on each other."""
+    zone = LandingZone(root)
+    zone.check(EVENTS.name, EVENTS_LOG, partition)
+    files = [file for file in zone.files(EVENTS.name, EVENTS_LOG) if file.partition == partition]
+    tables = [pq.read_table(root / file.path, columns=["kafka_offset"]) for file in files]
+    return [] if not tables else pa.concat_tables(tables)["kafka_offset"].to_pylist()
+
+
+async def test_partition_goes_on_at_the_landed_offset_where_the_checkpoint_is_ahead(tmp_path: Path) -> None:
+    """What is counted and not landed is fetched again: it lands, and is not counted twice."""
+    log = MemoryLog()
+    first = Life(tmp_path, log, checkpoint_interval_s=0.0)
+    await first.open()
+    first.run()
+    await first.feed(0, [shopping(number, number) for number in range(3)], 0)
+    await until(lambda: first.saved(0) == 3)
+    await first.kill()
+    second = Life(tmp_path, log)
+    assert (await second.open())[PLACE] == 0
+    assert await second.feed(0, [shopping(number, number) for number in range(3)], 0) is Admission.TAKE
+    assert await second.feed(0, [shopping(3, 25)], 3) is Admission.TAKE
+    await second.stop()
+    assert landed_offsets(tmp_path) == [0, 1, 2, 3]
+    ((_, key, _, _), (count, total)) = next(item for item in log.finals().items() if item[0][0] == "user_10s")
+    assert (key, count, total) == ("u1", 3, 3.0)
+
+
+async def test_partition_goes_on_at_the_checkpoint_where_the_landing_files_are_ahead(tmp_path: Path) -> None:
+    """What is landed and not counted is fetched again: it is counted, and no second row of it lands."""
+    log = MemoryLog()
+    first = Life(tmp_path, log, limits=EVERY_ROW)
+    await first.open()
+    await first.feed(0, [shopping(number, number) for number in range(3)], 0)
+    await first.lander.close_due()
+    await first.kill()
+    assert landed_offsets(tmp_path) == [0, 1, 2]
+    second = Life(tmp_path, log)
+    assert (await second.open())[PLACE] == 0
+    # Cut otherwise than before, across the end of the file.
+    assert await second.feed(0, [shopping(0, 0), shopping(1, 1)], 0) is Admission.TAKE
+    assert await second.feed(0, [shopping(2, 2), shopping(3, 25)], 2) is Admission.TAKE
+    await second.stop()
+    assert landed_offsets(tmp_path) == [0, 1, 2, 3]
+    ((_, key, _, _), (count, total)) = next(item for item in log.finals().items() if item[0][0] == "user_10s")
+    assert (key, count, total) == ("u1", 3, 3.0)
+
+
+async def test_batch_is_refused_where_it_leaves_a_gap_repeats_or_is_not_of_an_owned_partition(tmp_path: Path) -> None:
+    """The caller seeks back after a gap; nothing of a refused batch is rejected, counted or landed."""
+    log = MemoryLog()
+    life = Life(tmp_path, log)
+    await life.open([PLACE])
+    poison = a_batch([(5, b"junk")], start=5, next_offset=6)
+    assert await life.take(poison) is Admission.GAP
+    assert log.rejections == []
+    assert await life.feed(0, [shopping(0, 0), shopping(1, 1)], 0) is Admission.TAKE
+    assert await life.feed(0, [shopping(0, 0)], 0) is Admission.REPEATED
+    assert await life.feed(1, [shopping(0, 0)], 0) is Admission.NOT_OWNED
+    assert life.pipeline.positions() == {PLACE: 2}
+    assert life.pipeline.report()[0]["position"] == 2
+    await life.pipeline.release([PLACE])
+    assert await life.feed(0, [shopping(2, 2)], 2) is Admission.NOT_OWNED
+    assert life.pipeline.positions() == {}
+    await life.stop()
+
+
+async def test_rejections_are_acknowledged_before_the_rows_that_cover_them_are_buffered(tmp_path: Path) -> None:
+    """A poison record is on the rejected topic when the name of a file can first cover its offset."""
+    log = MemoryLog()
+    life = Life(tmp_path, log)
+    await life.open([PLACE])
+    positions: list[dict[Any, int]] = []
+    log.on_append = lambda: positions.append(life.pipeline.positions())
+    batch = a_batch([(0, shopping(0, 0)), (1, b"junk"), (2, shopping(2, 2))], start=0, next_offset=3)
+    assert await life.take(batch) is Admission.TAKE
+    assert positions == [{PLACE: 0}]
+    ((_, record),) = log.rejections
+    rejection = decode_rejection(record)
+    assert (rejection.source_log, rejection.source_partition, rejection.source_offset) == (EVENTS_LOG, 0, 1)
+    assert life.pipeline.positions() == {PLACE: 3}
+    log.on_append = lambda: None
+    await life.stop()
+    assert landed_offsets(tmp_path) == [0, 2]
+
+
+async def test_batch_of_nothing_but_poison_moves_every_step_past_it(tmp_path: Path) -> None:
+    """With an empty file and a checkpoint, so that a restart does not begin with it again."""
+    log = MemoryLog()
+    life = Life(tmp_path, log)
+    await life.open([PLACE])
+    await life.take(a_batch([(0, b"junk"), (1, b"junk")], start=0, next_offset=2))
+    await life.stop()
+    assert len(log.rejections) == 2
+    second = Life(tmp_path, log)
+    assert await second.open([PLACE]) == {PLACE: 2}
+    await second.kill()
+
+
+async def test_batch_waits_for_the_rejected_topic_and_is_not_taken_before(tmp_path: Path) -> None:
+    """The broker is away at first; the rejection is tried again, and the batch is taken once it is acknowledged."""
+    log = MemoryLog()
+    life = Life(tmp_path, log)
+    await life.open([PLACE])
+    log.failures = 1
+    assert await life.take(a_batch([(0, b"junk")], start=0, next_offset=1)) is Admission.TAKE
+    assert len(log.rejections) == 1
+    await life.stop()
+
+
+async def test_batch_is_given_up_when_the_worker_must_stop_before_its_rejections_are_acknowledged(
+    tmp_path: Path,
+) -> None:
+    """Stopping does not wait for a broker that is away, and does not cover what was not rejected yet."""
+    log = MemoryLog()
+    life = Life(tmp_path, log)
+    await life.open([PLACE])
+    log.failures = 1000
+    calls = 0
+
+    def count() -> None:
+        nonlocal calls
+        calls += 1
+
+    log.on_append = count
+    taking = asyncio.create_task(life.take(a_batch([(0, b"junk")], start=0, next_offset=1)))
+    await until(lambda: calls > 0)
+    life.gives_up = True
+    assert await asyncio.wait_for(taking, 5) is Admission.NOT_OWNED
+    await life.stop()
+    assert landed_offsets(tmp_path) == []
+    assert life.zone.files(EVENTS.name) == []
+
+
+async def test_first_checkpoint_is_there_before_anything_lands(tmp_path: Path) -> None:
+    """From then on no checkpoint means that there never was one, not that it was lost with the first crash."""
+    life = Life(tmp_path, MemoryLog(), limits=EVERY_ROW)
+    await life.open()
+    assert [life.saved(partition) for partition in range(PARTITIONS)] == [0, 0]
+    assert [life.saved(partition, PARTIALS_LOG) for partition in range(PARTITIONS)] == [0, 0]
+    assert life.zone.files(EVENTS.name) == []
+    await life.kill()
+
+
+async def test_windows_begin_at_the_landed_offset_where_files_landed_before_there_were_checkpoints(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A folder of an earlier version: its events are in the warehouse, and nobody pretends that they were counted."""
+    LandingZone(tmp_path).write(pa.table({}), LandingFile(EVENTS.name, EVENTS_LOG, 0, 0, 99))
+    log = MemoryLog()
+    life = Life(tmp_path, log)
+    with caplog.at_level(logging.WARNING, "streaming"):
+        assert (await life.open())[PLACE] == 100
+    assert "windows_begin_late topic=events.v1 partition=0 offset=100" in caplog.text
+    await life.feed(0, [shopping(100, 0), shopping(101, 30)], 100)
+    await life.stop()
+    (count,) = {values[0] for place, values in log.finals().items() if place[0] == "user_10s"}
+    assert count == 1
+    second = Life(tmp_path, log)
+    assert (await second.open())[PLACE] == 102
+    await second.kill()
+
+
+async def test_released_partition_waits_in_its_files_for_the_next_owner(tmp_path: Path) -> None:
+    """One of two partitions goes to another worker, which begins where this one's files and checkpoint end."""
+    log = MemoryLog()
+    giver, taker = Life(tmp_path, log), Life(tmp_path, log)
+    await giver.open()
+    for partition in range(PARTITIONS):
+        await giver.feed(partition, [shopping(10 * partition + n, n, user=f"u{partition}") for n in range(4)], 0)
+    await giver.pipeline.release([(EVENTS.name, 1)])
+    assert await taker.open([(EVENTS.name, 1)]) == {(EVENTS.name, 1): 4}
+    await taker.feed(1, [shopping(14, 30, user="u1")], 4)
+    await giver.feed(0, [shopping(4, 30, user="u0")], 4)
+    await taker.stop()
+    await giver.stop()
+    counts = {place[1]: values for place, values in log.finals().items() if place[0] == "user_10s"}
+    assert counts == {"u0": (4, 4.0), "u1": (4, 4.0)}
+    assert landed_offsets(tmp_path, 0) == landed_offsets(tmp_path, 1) == [0, 1, 2, 3, 4]
+
+
+async def test_assignment_without_a_partition_that_was_owned_forgets_it(tmp_path: Path) -> None:
+    """The log has what was buffered of it; the one that stays keeps its buffers and its windows."""
+    log = MemoryLog()
+    life = Life(tmp_path, log)
+    await life.open([(EVENTS.name, 0), (EVENTS.name, 1)])
+    for partition in range(PARTITIONS):
+        await life.feed(partition, [shopping(partition, 0)], 0)
+    assert await life.open([(EVENTS.name, 1)]) == {(EVENTS.name, 1): 1}
+    assert await life.open([(EVENTS.name, 0), (EVENTS.name, 1)]) == {(EVENTS.name, 0): 0, (EVENTS.name, 1): 1}
+    await life.stop()
+
+
+async def test_new_incarnation_of_the_events_begins_at_its_own_beginning(tmp_path: Path) -> None:
+    """A broker that forgot its log starts a new one at 0: neither files nor windows of the old one are in its way."""
+    log, broker = MemoryLog(), FixedIncarnations()
+    first = Life(tmp_path, log, incarnations=broker)
+    await first.open()
+    await first.feed(0, [shopping(number, number) for number in range(3)], 0)
+    await first.stop()
+    broker.logs[EVENTS.name] = "log9"
+    second = Life(tmp_path, log, incarnations=broker)
+    assert (await second.open())[PLACE] == 0
+    assert await second.feed(0, [shopping(9, 40)], 0) is Admission.TAKE
+    await second.stop()
+    assert second.zone.next_offset(EVENTS.name, "log9", 0) == 1
+    assert second.saved(0, "log9") == 1
+
+
+async def test_topic_that_only_lands_needs_no_checkpoint(tmp_path: Path) -> None:
+    """Rejections have no windows: their files alone are their position."""
+    life = Life(tmp_path, MemoryLog(), landed_topics=(EVENTS.name, REJECTED.name))
+    place = (REJECTED.name, 0)
+    assert await life.open([place]) == {place: 0}
+    assert await life.take(a_batch([(0, b"foreign")], start=0, next_offset=1, topic=REJECTED.name)) is Admission.TAKE
+    await life.stop()
+    assert not (tmp_path / "state").exists()
+    second = Life(tmp_path, MemoryLog(), landed_topics=(EVENTS.name, REJECTED.name))
+    assert await second.open([place]) == {place: 1}
+    await second.kill()
+
+
+async def test_worker_that_keeps_windows_only_lands_nothing(tmp_path: Path) -> None:
+    """For measurements: the checkpoint alone is the position."""
+    log = MemoryLog()
+    life = Life(tmp_path, log, landed_topics=())
+    await life.open()
+    await life.feed(0, [shopping(0, 0), shopping(1, 30)], 0)
+    await life.stop()
+    assert not (tmp_path / EVENTS.name).exists()
+    assert log.finals()
+    second = Life(tmp_path, log, landed_topics=())
+    assert (await second.open())[PLACE] == 2
+    await second.kill()
+
+
+# A user's events stand on one partition; stores have events on both. Some come late, some twice, some are poison.
+def random_events(rng: random.Random, partition: int, count: int) -> list[bytes]:
+    """The records of one partition."""
+    values: list[bytes] = []
+    second = 0.0
+    for number in range(count):
+        second += rng.choice([0, 0.2, 1, 1, 7])
+        if values and rng.random() < 0.1:
+            values.append(rng.choice(values))
+            continue
+        if rng.random() < 0.03:
+            values.append(b"junk")
+            continue
+        delay = rng.choice([0, 0, 0, 1.5, 12])
+        values.append(
+            shopping(
+                1000 * partition + number,
+                second - delay,
+                user=f"u{partition}{rng.randint(0, 2)}",
+                store=rng.choice("ab"),
+                # Sums of these differ in their last bit where the order of additions does.
+                price=rng.choice([0.1, 0.2, 0.7, 1e9, 3.3]),
+            )
+        )
+    return values
+
+
+class Outcome:
+    """What a stream has made of the world, to be compared."""
+
+    def __init__(self, root: Path, log: MemoryLog) -> None:
+        self.finals: dict[Place, tuple[Any, ...]] = log.finals()
+        self.late: set[LateEvent] = log.late()
+        self.rejected = {key for key, _ in log.rejections}
+        self.landed = [landed_offsets(root, partition) for partition in range(PARTITIONS)]
+
+
+async def uninterrupted(streams: list[list[bytes]]) -> Outcome:
+    """One life that takes everything in one batch per partition."""
+    with TemporaryDirectory() as folder:
+        log = MemoryLog()
+        life = Life(Path(folder), log)
+        await life.open()
+        for partition, values in enumerate(streams):
+            await life.feed(partition, values, 0)
+        await finish(life)
+        return Outcome(Path(folder), log)
+
+
+async def finish(life: Life) -> None:
+    """Tell everything, merge what was told, and end in good order."""
+    await life.pipeline.release([(EVENTS.name, partition) for partition in range(PARTITIONS)])
+    await life.merge()
+    await life.stop()
+
+
+async def with_deaths(streams: list[list[bytes]], rng: random.Random, *, in_good_order: bool) -> Outcome:
+    """Several lives, ended at any moment, over logs that each life cuts into batches in its own way."""
+    with TemporaryDirectory() as folder:
+        root, log = Path(folder), MemoryLog()
+        log.stores_half_of_what_fails = True
+        ends = [len(values) for values in streams]
+        for number in range(4):
+            is_last = number == 3
+            limits = Limits(file_rows=rng.choice([1, 7, 50]), file_age_s=1e9, buffer_bytes=1 << 40)
+            life = Life(root, log, limits=limits, checkpoint_interval_s=rng.choice([0.0, 0.0, 0.02, 1e9]))
+            positions = await life.open()
+            life.run()
+            if rng.random() < 0.3:
+                log.failures = 1
+            positions = {place: position for place, position in positions.items() if place[0] == EVENTS.name}
+            steps = 1_000_000 if is_last else rng.randint(0, 12)
+            while steps and (left := [place for place, at in positions.items() if at < ends[place[1]]]):
+                steps -= 1
+                place = rng.choice(left)
+                partition = place[1]
+                start = positions[place]
+                upto = min(ends[partition], start + rng.choice([1, 3, 10, 40]))
+                if rng.random() < 0.15:  # a batch that was lost on the way, and the one after it
+                    await life.feed(partition, streams[partition][upto:], upto)
+                assert await life.feed(partition, streams[partition][start:upto], start) is Admission.TAKE
+                positions[place] = upto
+                if rng.random() < 0.3:
+                    await asyncio.sleep(rng.choice([0, 0.002, 0.01]))
+                if rng.random() < 0.3:
+                    await life.merge()
+            log.failures = 0
+            if is_last:
+                await finish(life)
+                await life.kill()
+            elif in_good_order:
+                await life.stop()
+            else:
+                await life.kill()
+        return Outcome(root, log)
+
+
+def assert_same(found: Outcome, wanted: Outcome) -> None:
+    assert found.landed == wanted.landed
+    assert found.rejected == wanted.rejected
+    assert found.late == wanted.late
+    assert found.finals == wanted.finals
+
+
+@settings(max_examples=6, deadline=None)
+@given(seed=st.integers(0, 2**32))
+def test_lives_that_end_in_good_order_make_what_one_life_would_have_made(seed: int) -> None:
+    """Release lands, publishes and saves: the next worker on the same folder takes no record a second time."""
+    rng = random.Random(seed)  # noqa: S311
+    streams = [random_events(rng, partition, rng.randint(20, 80)) for partition in range(PARTITIONS)]
+
+    async def compare() -> None:
+        assert_same(await with_deaths(streams, rng, in_good_order=True), await uninterrupted(streams))
+
+    asyncio.run(compare())
+
+
+@settings(max_examples=20, deadline=None)
+@given(seed=st.integers(0, 2**32))
+def test_lives_that_are_killed_anywhere_make_what_one_life_would_have_made(seed: int) -> None:
+    """Final windows, late events, rejections and landed rows, whatever was saved, landed or told when it died."""
+    rng = random.Random(seed)  # noqa: S311
+    streams = [random_events(rng, partition, rng.randint(20, 80)) for partition in range(PARTITIONS)]
+
+    async def compare() -> None:
+        assert_same(await with_deaths(streams, rng, in_good_order=False), await uninterrupted(streams))
+
+    asyncio.run(compare())
+
+
+async def test_checkpoint_of_a_partition_that_is_older_than_its_ids_is_no_obstacle(tmp_path: Path) -> None:
+    """A worker may die between the ids and the state of a checkpoint: the next one counts each id once."""
+    log = MemoryLog()
+    first = Life(tmp_path, log)
+    await first.open([PLACE])
+    await first.feed(0, [shopping(0, 0), shopping(1, 1)], 0)
+    await first.stop()
+    state = sorted((tmp_path / "state").rglob("part=0/*.arrow"))[-1]
+    state.unlink()
+    second = Life(tmp_path, log)
+    await second.open([PLACE])
+    assert second.saved(0) == Checkpoint.empty(EVENTS.name, 0).next_offset
+    await second.feed(0, [shopping(0, 0), shopping(1, 1), shopping(1, 1), shopping(2, 30)], 0)
+    await second.stop()
+    counts = [values[0] for place, values in log.finals().items() if place[0] == "user_10s"]
+    assert counts == [2]
+    assert (PARTIALS.name, 0) not in second.pipeline.positions()
