@@ -30,6 +30,10 @@ class Model(Protocol):
         """Probabilities by class, shape [n, 2], for rows of shape [n, features]; NaN is a null feature."""
 
 
+class PipelineFailed(RuntimeError):
+    """The pipeline ended before it was stopped; the cause is chained. What it had kept stays, a new one goes on."""
+
+
 class UnfitModel(ValueError):
     """A model that cannot score the rows of its feature set; the message says why."""
 
@@ -127,10 +131,16 @@ class RealtimeMLPipeline:
         return self._predictions.get_prediction(name, entity_id)
 
     async def stop(self) -> None:
-        """Finish what is under way, keep the positions and leave the log."""
+        """Finish what is under way, keep the positions and leave the log.
+
+        Raises:
+            PipelineFailed: it had ended on its own, as where a model raised.
+        """
         if self._app is not None:
             app, self._app = self._app, None
             await app.stop()
+            if app.crashed:
+                raise PipelineFailed(f"The pipeline {self._reader} ended: {app.crash_reason}") from app.crash_reason
 
 
 class _RegisteredModels:

@@ -23,7 +23,7 @@ from resources.event_log.topics import LogUnavailable, ensure_topics
 from resources.online_store import SqliteLiveStore, SqliteOnlineStore
 from resources.settings import Settings, load_settings
 from streaming import EventStore, EventType, RealtimeMLPipeline
-from streaming.realtime_ml import UnfitModel
+from streaming.realtime_ml import PipelineFailed, UnfitModel
 from tests.conftest import running_broker
 from tests.streaming.window_changes import activity, append
 
@@ -132,6 +132,29 @@ async def test_pipeline_goes_on_where_it_stopped(platform: Settings, rest: httpx
     try:
         assert (await answer(rest, "/v1/predictions/second/18"))["model_version"] == "7"
     finally:
+        await pipeline.stop()
+
+
+async def test_pipeline_that_ended_on_its_own_says_why_when_it_is_stopped(platform: Settings) -> None:
+    """A model that fails after it was registered; nothing is scored in silence with another."""
+
+    class Fickle(LogisticRegression):  # type: ignore[misc]
+        asked = 0
+
+        def predict_proba(self, matrix: Any) -> Any:
+            self.asked += 1
+            if self.asked > 1:
+                raise ArithmeticError("out of numbers")
+            return a_model().predict_proba(matrix)
+
+    model = Fickle()
+    pipeline = RealtimeMLPipeline(reader="fickle")
+    await pipeline.register_model("fickle", model)
+    await pipeline.start()
+    await asyncio.to_thread(append, platform.kafka.address, [(1, activity(["5"]))])
+    while model.asked < 2:
+        await asyncio.sleep(0.05)
+    with pytest.raises(PipelineFailed, match="out of numbers"):
         await pipeline.stop()
 
 

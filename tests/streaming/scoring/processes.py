@@ -13,18 +13,21 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 
 from platform_assets.contracts.features import CUSTOMER_ACTIVITY
 from platform_assets.contracts.predictions import CHURN, StreamPrediction
-from platform_assets.contracts.topics import WINDOWS
+from platform_assets.contracts.topics import PREDICTIONS, WINDOWS
 from platform_assets.modeling.export import load_champion
 from resources.event_log.topics import describe_logs
 from resources.online_store import SqliteOnlineStore, SqlitePredictionStore
 from resources.settings import Settings
 from resources.settings.tree import KafkaSettings
 from streaming.scoring.app import READER
+from tests.api.conftest import read_topic
 from tests.api.models import AS_OF, WIDTH
 from tests.conftest import free_port
+from tests.streaming.window_changes import activity, append
 
 HOUSEHOLDS = [str(number) for number in range(400)]
 WITHOUT_FEATURES = HOUSEHOLDS[-10:]
@@ -64,7 +67,8 @@ class Running:
 class Platform:
     """A broker's address, a data folder and the processes on them."""
 
-    def __init__(self, address: str, root: Path) -> None:
+    def __init__(self, address: str, root: Path, *, session_timeout_s: int = 1) -> None:
+        self._session_timeout_s = session_timeout_s
         self.settings = Settings(data_dir=root / "data", kafka=KafkaSettings(bootstrap_servers=address))
         self.address = address
         self.root = root
@@ -79,7 +83,7 @@ class Platform:
             "ANALYTICS_DATA_DIR": str(self.settings.root),
             "ANALYTICS_STREAMING__SCORER_WEB_PORT": str(port),
             "ANALYTICS_STREAMING__WEB_PORT": str(port),
-            "ANALYTICS_STREAMING__SESSION_TIMEOUT_S": "1",
+            "ANALYTICS_STREAMING__SESSION_TIMEOUT_S": str(self._session_timeout_s),
             **settings,
         }
         with log_path.open("wb") as log:
@@ -131,3 +135,26 @@ class Platform:
         """The kept positions, summed over the partitions."""
         log = describe_logs(self.address, [WINDOWS.name])[WINDOWS.name].log
         return sum(self.store.positions(READER, WINDOWS.name, log).values())
+
+
+def append_many_changes(platform: Platform, count: int, *, after: int = 0) -> dict[str, tuple[int, int]]:
+    """As many records over the four partitions, `after` others; returns the last place of each household."""
+    changed = [HOUSEHOLDS[n % 4 :: 4][:: 1 + n % 3] for n in range(count)]
+    append(platform.address, [(n % 4, activity(changed[n], partition=n % 4)) for n in range(count)])
+    return {household: (n % 4, (after + n) // 4) for n in range(count) for household in changed[n]}
+
+
+def check_newest_predictions(platform: Platform, last_change: dict[str, tuple[int, int]]) -> None:
+    """Everyone's is that of the last change; what is on the log twice differs in nothing but the time."""
+    newest_ids = set()
+    for household, probability in platform.expected().items():
+        newest = platform.newest(household)
+        assert newest is not None
+        newest_ids.add(newest.prediction_id)
+        assert (newest.source_partition, newest.source_offset) == last_change[household]
+        assert newest.probability == pytest.approx(probability, abs=1e-12)
+    by_id: dict[str, dict[str, Any]] = {}
+    for record in read_topic(platform.address, PREDICTIONS):
+        again = by_id.setdefault(record["prediction_id"], record)
+        assert {**again, "predicted_ms": 0} == {**record, "predicted_ms": 0}
+    assert newest_ids <= by_id.keys()

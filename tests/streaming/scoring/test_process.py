@@ -7,7 +7,6 @@ import json
 import signal
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -19,7 +18,13 @@ from resources.event_log.topics import ensure_topics
 from tests.api.conftest import read_topic
 from tests.api.models import AS_OF, promote
 from tests.conftest import running_broker
-from tests.streaming.scoring.processes import HOUSEHOLDS, WITHOUT_FEATURES, Platform
+from tests.streaming.scoring.processes import (
+    HOUSEHOLDS,
+    WITHOUT_FEATURES,
+    Platform,
+    append_many_changes,
+    check_newest_predictions,
+)
 from tests.streaming.window_changes import activity, append
 from tests.streaming_records import an_event
 
@@ -32,29 +37,6 @@ def platform(tmp_path: Path) -> Iterator[Platform]:
         platform.put_features()
         yield platform
         platform.end_all()
-
-
-def append_many_changes(platform: Platform, count: int) -> dict[str, tuple[int, int]]:
-    """As many records over the four partitions, several fetches of each; the last place of each household."""
-    changed = [HOUSEHOLDS[n % 4 :: 4][:: 1 + n % 3] for n in range(count)]
-    append(platform.address, [(n % 4, activity(changed[n], partition=n % 4)) for n in range(count)])
-    return {household: (n % 4, n // 4) for n in range(count) for household in changed[n]}
-
-
-def check_newest_predictions(platform: Platform, last_change: dict[str, tuple[int, int]]) -> None:
-    """Everyone's is that of the last change; what is on the log twice differs in nothing but the time."""
-    newest_ids = set()
-    for household, probability in platform.expected().items():
-        newest = platform.newest(household)
-        assert newest is not None
-        newest_ids.add(newest.prediction_id)
-        assert (newest.source_partition, newest.source_offset) == last_change[household]
-        assert newest.probability == pytest.approx(probability, abs=1e-12)
-    by_id: dict[str, dict[str, Any]] = {}
-    for record in read_topic(platform.address, PREDICTIONS):
-        again = by_id.setdefault(record["prediction_id"], record)
-        assert {**again, "predicted_ms": 0} == {**record, "predicted_ms": 0}
-    assert newest_ids <= by_id.keys()
 
 
 def test_an_active_household_is_scored_to_the_log_and_the_store(platform: Platform) -> None:
@@ -157,7 +139,7 @@ def test_two_scorers_share_the_partitions_and_one_takes_over_from_the_other(plat
     promote(platform.settings.models_dir, version="1")
     first = platform.start()
     platform.wait(lambda: first.is_ready)
-    early = append_many_changes(platform, 400)
+    append_many_changes(platform, 400)
     second = platform.start()
 
     def partitions() -> list[int]:
@@ -165,13 +147,9 @@ def test_two_scorers_share_the_partitions_and_one_takes_over_from_the_other(plat
         return sorted(len(report["partitions"]) for report in reports if report is not None)
 
     platform.wait(lambda: partitions() == [2, 2])
-    append_many_changes(platform, 4_000)
+    last_change = append_many_changes(platform, 4_000, after=400)
     first.end(signal.SIGKILL)
     platform.wait(lambda: platform.kept() == 4_400, 60)
-    assert early.keys() == set(HOUSEHOLDS)
-    last_change = {
-        household: (n % 4, 100 + n // 4) for n in range(4_000) for household in HOUSEHOLDS[n % 4 :: 4][:: 1 + n % 3]
-    }
     check_newest_predictions(platform, last_change)
     assert second.end() == 0
 
