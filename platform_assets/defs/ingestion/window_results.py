@@ -76,6 +76,7 @@ def check_windows(connection: duckdb.DuckDBPyConnection, definitions: Sequence[W
             f"{one.name}: differing": one.differing,
             f"{one.name}: closed early": one.closed_early,
             f"{one.name}: late events misjudged": one.misjudged,
+            f"{one.name}: cut short": one.cut_short,
             f"{one.name}: waiting": one.unsettled,
         }
     return AssetCheckResult(
