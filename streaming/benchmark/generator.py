@@ -1,7 +1,7 @@
 """The producer: one process that sends a load on its schedule, whatever becomes of it.
 
 The schedule is never slowed. An event that goes out late keeps its intended time, so its delay counts as latency.
-Measured: 1.7 µs of CPU per event, with lz4 as the door writes.
+Measured, with lz4 as the door writes: 2 µs of CPU per event at 100,000/s, 1.6 µs when it need not wait.
 """
 
 import signal
@@ -83,6 +83,8 @@ class _Sender:
                 "delivery.timeout.ms": int(DELIVERY_TIMEOUT_S * 1000),
                 "queue.buffering.max.messages": 2 * QUEUE_LIMIT,
                 "queue.buffering.max.kbytes": 2 << 20,
+                "log.connection.close": False,
+                "log_level": 2,
                 # A callback in Python for each record would cost 1 µs; only refused ones get one.
                 "delivery.report.only.error": True,
                 "on_delivery": self._refused,
@@ -139,8 +141,7 @@ class _Sender:
 
     def _send(self, numbers: Numbers) -> None:
         # Duplicates come a chunk after their originals: next to them they would be too easy to find.
-        self._send_records(self._duplicates)
-        self._send_records(numbers)
+        self._send_records(np.concatenate([self._duplicates, numbers]))
         self._sent += len(numbers)
         every = self._load.duplicate_every
         twice = (numbers < self._load.last_repeatable) & (numbers % every == 0) if every else numbers < 0

@@ -19,7 +19,7 @@ def open_reader(address: str, topic: str, partitions: int) -> Any:
     consumer = Consumer(
         {
             "bootstrap.servers": address,
-            "group.id": "streaming-benchmark-reader",
+            "group.id": "none",  # the client wants one; it is never joined
             "enable.auto.commit": False,
             "enable.partition.eof": True,
             "fetch.wait.max.ms": 20,

@@ -26,6 +26,7 @@ START_IN_S = 3.0
 SPAWN_S = 30.0
 STANDSTILL_S = 20.0
 LOOK_EVERY_S = 0.05
+MEMORY_SAMPLES = 10
 
 Say = Callable[[str], None]
 """Shows what a measurement is doing now."""
@@ -141,6 +142,7 @@ class _Run:
                 self._cpu.start()
             if now_us >= end_us:
                 self._cpu.stop()
+            self._sample_memory(now_us)
             self._show(now_us)
 
     def _take(self, producer: Reporter, watcher: Reporter) -> bool:
@@ -155,6 +157,12 @@ class _Run:
         for position in arrived:
             self._timeline.add(position.at_us, position.records)
         return bool(arrived)
+
+    def _sample_memory(self, now_us: int) -> None:
+        samples = self._measurement.worker_rss_mb
+        due_us = self._load.start_us + (len(samples) + 1) * self._load.duration_s * MICROSECONDS / MEMORY_SAMPLES
+        if len(samples) < MEMORY_SAMPLES and now_us >= due_us:
+            samples += filter(None, [self._worker.process.rss_mb()])
 
     def _show(self, now_us: int) -> None:
         left_s = self._load.duration_s - (now_us - self._load.start_us) / MICROSECONDS
@@ -171,7 +179,7 @@ class _Run:
         found.resent = self._sent.resent if self._sent else None
         found.processed = self._timeline.processed
         found.worker_cpu_us_per_event = self._cpu.us_per_event("worker", self._timeline.processed_at(end_us))
-        found.worker_peak_rss_mb = _rounded(self._worker.process.peak_rss_mb())
+        found.worker_peak_rss_mb = self._worker.process.peak_rss_mb()
         achieved = progress.achieved_eps()
         found.achieved_eps = None if achieved is None else round(achieved)
         found.backlog_s = round(progress.backlog(end_us) / load.phases[-1].eps, 3)
@@ -183,7 +191,3 @@ class _Run:
             found.knee_eps = progress.knee_eps()
             recovery_s = progress.recovery_s()
             found.recovery_s = None if recovery_s is None else round(recovery_s, 3)
-
-
-def _rounded(number: float | None) -> float | None:
-    return None if number is None else round(number, 1)

@@ -63,10 +63,17 @@ class ChildProcess:
 
     def peak_rss_mb(self) -> float | None:
         """The most memory that it has held so far; None once it has ended."""
+        return self._memory_mb("VmHWM:")
+
+    def rss_mb(self) -> float | None:
+        """The memory that it holds now; None once it has ended."""
+        return self._memory_mb("VmRSS:")
+
+    def _memory_mb(self, field: str) -> float | None:
         with contextlib.suppress(FileNotFoundError, ProcessLookupError):
             for line in Path(f"/proc/{self.pid}/status").read_text().splitlines():
-                if line.startswith("VmHWM:"):
-                    return int(line.split()[1]) / 1024
+                if line.startswith(field):
+                    return round(int(line.split()[1]) / 1024, 1)
         return None
 
     def cpu_s(self) -> float | None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from resources.settings.console import err, out
 from streaming.benchmark.arguments import Engine, Options, TestType
 from streaming.benchmark.capacity import PeersMissing, default_events, measure_capacity
-from streaming.benchmark.cluster import ClusterUnusable
+from streaming.benchmark.cluster import ClusterUnusable, describe_broker
 from streaming.benchmark.log_reading import LogNotReadable
 from streaming.benchmark.machine import describe_machine, describe_versions
 from streaming.benchmark.paced import Say, measure_paced, steady, to_the_peak
@@ -76,7 +76,8 @@ def run(options: Options) -> int:
 
     A measurement that fails does not keep the others from being made, unless there is no broker to make them on.
     """
-    report = Report(machine=describe_machine(), versions=describe_versions())
+    versions = describe_versions() | {"broker": describe_broker(options.bootstrap)}
+    report = Report(machine=describe_machine(), versions=versions)
     planned = plan(options)
     try:
         for number, each in enumerate(planned, start=1):

@@ -19,7 +19,7 @@ def main() -> None:
     """Count until every event is in the table, then write what it holds; runs on until it is ended."""
     arguments = parse_arguments()
     app: Any = faust.App(
-        "benchmark-stock-faust",
+        arguments.group,
         broker=f"kafka://{arguments.bootstrap}",
         store="memory://",
         datadir=arguments.folder / "faust",

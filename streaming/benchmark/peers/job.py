@@ -15,12 +15,13 @@ EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 
 @dataclass(frozen=True)
 class Arguments:
-    """Where the events are and how many; a scratch folder, and the file for the result."""
+    """Where the events are and how many; a group of its own, a scratch folder, and the file for the result."""
 
     bootstrap: str
     topic: str
     partitions: int
     events: int
+    group: str
     output: Path
     folder: Path
 
@@ -46,6 +47,7 @@ def parse_arguments() -> Arguments:
     parser.add_argument("--topic", required=True)
     parser.add_argument("--partitions", type=int, required=True)
     parser.add_argument("--events", type=int, required=True)
+    parser.add_argument("--group", required=True)
     parser.add_argument("--output", type=Path, required=True)
     parser.add_argument("--folder", type=Path, required=True)
     return Arguments(**vars(parser.parse_args()))

@@ -13,7 +13,7 @@ def main() -> None:
     """Take every event, write the newest state of each window and end."""
     arguments = parse_arguments()
     events = pw.io.kafka.read(
-        {"bootstrap.servers": arguments.bootstrap, "group.id": "benchmark-pathway", "auto.offset.reset": "earliest"},
+        {"bootstrap.servers": arguments.bootstrap, "group.id": arguments.group, "auto.offset.reset": "earliest"},
         topic=arguments.topic,
         format="json",
         schema=pw.schema_from_types(user_id=str, occurred_at=str, sales_value=float),

@@ -12,7 +12,7 @@ def main() -> None:
     arguments = parse_arguments()
     app = Application(
         broker_address=arguments.bootstrap,
-        consumer_group="benchmark-quix",
+        consumer_group=arguments.group,
         auto_offset_reset="earliest",
         state_dir=arguments.folder / "quix",
         loglevel="WARNING",

@@ -64,6 +64,9 @@ def test_small_paced_run_loses_and_doubles_nothing_and_leaves_no_process(tmp_pat
     assert 0 < found["latency_ms"]["p50"] < found["latency_ms"]["p99"] < 3_000
     assert 1_000 < found["achieved_eps"] <= 2_000
     assert found["raw_consume_eps"] > 2_000
+    assert len(found["worker_rss_mb"]) == 10
+    # The kernel keeps both figures by the page and by the thread: they differ by a little.
+    assert max(found["worker_rss_mb"]) <= found["worker_peak_rss_mb"] + 5
     assert found["cpu_cores"].keys() == {"worker", "broker", "producer", "consumer", "machine"}
     assert "latency in ms over seconds" in shown
     assert children_of_run(str(report)) == []
