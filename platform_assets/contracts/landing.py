@@ -140,13 +140,12 @@ def parse_path(path: str) -> LandingFile | None:
 def without_superseded(files: Iterable[LandingFile]) -> list[LandingFile]:
     """The files that count, in order: those that lie wholly in another one of their partition are left out."""
     kept: list[LandingFile] = []
-    for file in sorted(files, key=lambda file: (file.topic, file.log, file.partition, file.first, -file.last)):
-        before = kept[-1] if kept else None
-        same = before is not None and (before.topic, before.log, before.partition) == (
-            file.topic,
-            file.log,
-            file.partition,
-        )
-        if before is None or not same or file.last > before.last:
+    # A file that covers others comes before them.
+    for file in sorted(files, key=lambda file: (*_place(file), file.first, -file.last)):
+        if not kept or _place(kept[-1]) != _place(file) or file.last > kept[-1].last:
             kept.append(file)
     return kept
+
+
+def _place(file: LandingFile) -> tuple[str, str, int]:
+    return file.topic, file.log, file.partition

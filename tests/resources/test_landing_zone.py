@@ -148,6 +148,16 @@ def test_files_are_listed_by_log_partition_and_offset(tmp_path: Path) -> None:
     assert zone.logs("events.v1") == ["log-a"]
 
 
+def test_files_that_were_merged_into_another_are_not_listed_and_hinder_nobody(tmp_path: Path) -> None:
+    """A compaction that was killed after it had written the merged file leaves some of its inputs."""
+    zone = LandingZone(tmp_path)
+    for first, last in ((0, 4), (5, 9), (0, 9), (10, 14)):
+        landed(zone, first, last)
+    assert [(file.first, file.last) for file in zone.files("events.v1")] == [(0, 9), (10, 14)]
+    assert len(zone.finished_files("events.v1")) == 4
+    assert zone.recover("events.v1", "log-a", 0) == 15
+
+
 def test_arrow_schema_has_every_column_of_the_contract() -> None:
     schema = arrow_schema(EVENT_COLUMNS)
     assert schema.names == list(EVENT_COLUMNS)

@@ -415,6 +415,32 @@ def test_windows_on_another_key_cover_all_partitions(stream: Stream) -> None:
     assert (result.equal, result.wrong) == (3, [])
 
 
+def test_merged_windows_belong_to_the_log_of_events_that_they_agree_with(stream: Stream) -> None:
+    """The broker forgot everything and began anew. The first logs' results came late, when the second ones had begun;
+    the last window of the first log ended with it, before its time."""
+    events = [
+        *(of_store(offset, seconds, 1.0, user="a") for offset, seconds in enumerate([1, 2, 70])),
+        *({**of_store(offset, 100 + offset, 1.0, user="b"), "log": "later"} for offset in range(2)),
+    ]
+    names = {"values": {"amount": 2.0, "users": 1, "middle": 1.0}, "user": "s1"}
+    finals = [
+        final(PER_STORE, 0, 2, **{**MERGED, **names, "emitted_at": at(200)}),
+        final(PER_STORE, 60, 1, **{**MERGED, **names, "reached": 70, "emitted_at": at(200)}),
+        final(PER_STORE, 60, 2, **{**MERGED, **names, "source_log": "later parts", "reached": 150}),
+    ]
+    for row in events:
+        row["event_id"] = f"{row['log']}-{row['kafka_offset']}"
+    result = stream.compare(PER_STORE, events, finals)
+    assert (result.equal, result.cut_short, result.open, result.is_equal) == (2, 1, 0, True)
+
+
+def test_merged_window_that_is_missing_is_found(stream: Stream) -> None:
+    events = [of_store(0, 1, 1.0, user="a"), of_store(1, 2, 1.0, user="a", store="s2")]
+    one = {"amount": 1.0, "users": 1, "middle": 1.0}
+    result = stream.compare(PER_STORE, events, [final(PER_STORE, 0, 1, user="s1", values=one, **MERGED)])
+    assert shown(result) == [("missing", "s2", "12:00:00")]
+
+
 @pytest.mark.parametrize("wrong", [{"amount": 3.1}, {"users": 5}, {"middle": 2.5}])
 def test_sketched_values_are_compared_within_their_error(stream: Stream, wrong: dict[str, float]) -> None:
     events = [of_store(0, 1, 1.0, user="a"), of_store(1, 2, 2.0, user="b"), of_store(2, 70, 5.0, user="b")]
