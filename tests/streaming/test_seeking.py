@@ -1,21 +1,15 @@
-"""Batches that are lost between consumer and sink are fetched again, once."""
+"""Batches that are lost between consumer and pipeline are fetched again, once."""
 
-from collections.abc import AsyncIterator, Mapping
-from pathlib import Path
+from collections.abc import Mapping
 from types import SimpleNamespace
 
 import pytest
 from faust.types import TP
 
 from platform_assets.contracts.topics import EVENTS
-from resources.event_log.topics import Log
-from resources.landing_zone import LandingZone
-from streaming.decoding import SCHEMAS
-from streaming.incarnations import Incarnations
-from streaming.lander import Lander
-from streaming.seeking import SeekBack
-from streaming.sink import LandingSink, Limits
-from tests.streaming_records import event_batch
+from streaming import seeking
+from streaming.seeking import SEEK_INTERVAL_S, SeekBack
+from streaming.sink import Partition
 
 PLACE = TP(EVENTS.name, 0)
 
@@ -34,47 +28,76 @@ class RecordingConsumer:
         return self.end
 
 
+class Standing:
+    """A follower that stands where a test puts it."""
+
+    def __init__(self) -> None:
+        self.is_ready = True
+        self.position = 0
+
+    def positions(self) -> dict[Partition, int]:
+        return {(PLACE.topic, PLACE.partition): self.position}
+
+
+class Scene:
+    """Consumer, follower and clock."""
+
+    def __init__(self, patch: pytest.MonkeyPatch) -> None:
+        self.consumer, self.follower = RecordingConsumer(), Standing()
+        self.app = SimpleNamespace(consumer=self.consumer, rebalancing=False)
+        self.now = 100.0
+        patch.setattr(seeking, "time", SimpleNamespace(monotonic=lambda: self.now))
+        self.seek_back = SeekBack(self.app, self.follower)
+
+
 @pytest.fixture
-async def lander(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Lander]:
-    incarnations = Incarnations("unused:1")
-    monkeypatch.setattr(incarnations, "describe", lambda _: {EVENTS.name: Log(EVENTS.name, "log1", 4)})
-    sink = LandingSink(LandingZone(tmp_path), Limits(100, 1e9, 1 << 30), SCHEMAS, verify=lambda _: None)
-
-    async def no_rejections(records: list[tuple[bytes, bytes]]) -> None:
-        raise AssertionError(records)
-
-    lander = Lander(sink, incarnations, no_rejections, gives_up=lambda: False)
-    await lander.open([(PLACE.topic, PLACE.partition)])
-    yield lander
-    await lander.stop()
+def scene(monkeypatch: pytest.MonkeyPatch) -> Scene:
+    return Scene(monkeypatch)
 
 
-async def test_seeking_back_answers_a_burst_of_gaps_with_one_seek(lander: Lander) -> None:
+async def test_seeking_back_answers_a_burst_of_gaps_with_one_seek(scene: Scene) -> None:
     """Each stale batch in the queue is a gap; a seek for each would throw good fetches away."""
-    consumer = RecordingConsumer()
-    seek_back = SeekBack(SimpleNamespace(consumer=consumer, rebalancing=False), lander)
-    await lander.take(event_batch([0, 1], start=0, next_offset=2))
+    scene.follower.position = 2
     for _ in range(3):
-        await seek_back.after_gap(PLACE)
-    assert consumer.seeks == [{PLACE: 2}]
-    await seek_back.after_gap(TP(EVENTS.name, 3))
-    assert len(consumer.seeks) == 1
+        await scene.seek_back.after_gap(PLACE)
+    assert scene.consumer.seeks == [{PLACE: 2}]
+    scene.now += SEEK_INTERVAL_S
+    await scene.seek_back.after_gap(PLACE)
+    assert scene.consumer.seeks == [{PLACE: 2}, {PLACE: 2}]
 
 
-async def test_seeking_back_finds_a_lost_batch_that_nothing_follows(lander: Lander) -> None:
-    """The log has more than the sink and the sink stands still: only a check by time can tell."""
-    consumer = RecordingConsumer()
-    seek_back = SeekBack(SimpleNamespace(consumer=consumer, rebalancing=False), lander)
-    await seek_back.where_nothing_moved()
-    consumer.end = 5
-    await seek_back.where_nothing_moved()
-    assert consumer.seeks == []
-    await lander.take(event_batch([0], start=0, next_offset=1))
-    await seek_back.where_nothing_moved()
-    assert consumer.seeks == []
-    await seek_back.where_nothing_moved()
-    assert consumer.seeks == [{PLACE: 1}]
-    await lander.take(event_batch(range(1, 5), start=1, next_offset=5))
-    await seek_back.where_nothing_moved()
-    await seek_back.where_nothing_moved()
-    assert len(consumer.seeks) == 1
+async def test_seeking_back_leaves_partitions_alone_that_are_not_owned(scene: Scene) -> None:
+    await scene.seek_back.after_gap(TP(EVENTS.name, 3))
+    assert scene.consumer.seeks == []
+
+
+async def test_seeking_back_finds_a_lost_batch_that_nothing_follows(scene: Scene) -> None:
+    """The log has more than the follower and it stands still: only a check by time can tell."""
+    await scene.seek_back.where_nothing_moved()
+    scene.consumer.end = 5
+    await scene.seek_back.where_nothing_moved()
+    assert scene.consumer.seeks == []
+    scene.follower.position = 1
+    await scene.seek_back.where_nothing_moved()
+    assert scene.consumer.seeks == []
+    await scene.seek_back.where_nothing_moved()
+    assert scene.consumer.seeks == [{PLACE: 1}]
+    scene.follower.position = 5
+    scene.now += 10
+    await scene.seek_back.where_nothing_moved()
+    await scene.seek_back.where_nothing_moved()
+    assert len(scene.consumer.seeks) == 1
+
+
+async def test_seeking_back_rests_while_partitions_change_hands_or_files_cannot_be_written(scene: Scene) -> None:
+    """Nothing moves then, and for a reason; what was seen before does not count afterwards."""
+    scene.consumer.end = 5
+    await scene.seek_back.where_nothing_moved()
+    for is_ready, rebalancing in ((False, False), (True, True)):
+        scene.follower.is_ready, scene.app.rebalancing = is_ready, rebalancing
+        await scene.seek_back.where_nothing_moved()
+        scene.follower.is_ready, scene.app.rebalancing = True, False
+        await scene.seek_back.where_nothing_moved()
+    assert scene.consumer.seeks == []
+    await scene.seek_back.where_nothing_moved()
+    assert scene.consumer.seeks == [{PLACE: 0}]
