@@ -61,6 +61,7 @@ class Emitter:
         self._round = asyncio.Lock()
         # When each owned partition was saved last, in monotonic seconds.
         self._saved_at: dict[int, float] = {}
+        self._rested_at = 0.0
         # What the stage has said and the broker has not acknowledged; the states to be written once it has; those
         # that may be written now.
         self._unpublished: list[Outgoing] = []
@@ -91,11 +92,10 @@ class Emitter:
                 # `wait_for` of Python 3.11 goes on where it is cancelled in the moment that the event comes.
                 async with asyncio.timeout(TICK_S):
                     await self._news.wait()
-            quiet = not self._news.is_set()
             self._news.clear()
             try:
                 async with self._round:
-                    await self._one_round(quiet=quiet)
+                    await self._one_round()
             except NotPublished as error:
                 _log.info("round_given_up topic=%s reason=%s", self._stage.topic, error)
                 await asyncio.sleep(TICK_S)
@@ -124,16 +124,17 @@ class Emitter:
             for partition in mine:
                 del self._saved_at[partition]
 
-    async def _one_round(self, *, quiet: bool) -> None:
+    async def _one_round(self) -> None:
         now = time.monotonic()
         await self._write()
         due = {
             partition for partition, saved_at in self._saved_at.items() if now - saved_at >= self._checkpoint_interval_s
         }
         await self._publish_and_save(self._saved_at.keys(), due)
-        if quiet:
-            # All that an idle partition has said is acknowledged by now, so nothing untold is missing in its state.
-            # The state comes before the news: should it fail, nothing is told.
+        if now - self._rested_at >= TICK_S:
+            # One partition may be idle while others are busy. All that it has said is acknowledged by now, so nothing
+            # untold is missing in its state. The state comes before the news: should it fail, nothing is told.
+            self._rested_at = now
             self._unwritten += await self._threads.work(self._stage.rest, now)
             if self._unwritten:
                 await self._write()

@@ -217,6 +217,23 @@ async def test_what_the_clock_closes_is_saved_before_it_is_told(bench: Bench) ->
         await until(lambda: bench.told == [(1, 1)])
 
 
+async def test_clock_of_an_idle_partition_goes_on_while_others_are_busy(bench: Bench) -> None:
+    """Else one partition without records would keep every window that is merged over all of them."""
+    busy = True
+
+    async def keep_busy() -> None:
+        while busy:
+            bench.count(0)
+            await asyncio.sleep(0)
+
+    async with bench.running():
+        records = asyncio.create_task(keep_busy())
+        bench.stage.resting = [1]
+        await until(lambda: bench.saved(1) == 1)
+        busy = False
+        await records
+
+
 async def test_what_the_clock_closes_is_not_told_while_the_disk_fails(bench: Bench) -> None:
     bench.disk_is_full = True
     async with bench.running():
