@@ -128,28 +128,29 @@ class WindowComparison:
 
 
 def compare_windows(
-    connection: duckdb.DuckDBPyConnection, definitions: Sequence[WindowDefinition]
+    connection: duckdb.DuckDBPyConnection,
+    definitions: Sequence[WindowDefinition],
+    *,
+    settles_after: dt.timedelta = SETTLES_AFTER,
 ) -> list[WindowComparison]:
     """Recompute every window that must be final by now; a read-only connection will do. Empty before the first load."""
-    settled_at = _settled_at(connection)
-    if settled_at is None or not definitions:
+    listed_at = _listed_at(connection)
+    if listed_at is None or not definitions:
         return []
+    settled_at = listed_at - settles_after
     stage_window_events(connection, definitions)
     connection.execute(_FOUND, {"partials": PARTIALS.name, "settled_at": settled_at})
     connection.execute(_ENDS)
     return [_compare(connection, definition, fields_of(definitions)) for definition in definitions]
 
 
-def _settled_at(connection: duckdb.DuckDBPyConnection) -> dt.datetime | None:
-    """What the stream emitted by then is in the warehouse."""
+def _listed_at(connection: duckdb.DuckDBPyConnection) -> dt.datetime | None:
+    """What had landed by then of all three topics is in the warehouse."""
     topics = [EVENTS.name, LATE.name, WINDOWS.name]
     row = connection.execute(
         "SELECT count(*), min(listed_at) FROM raw.load_times WHERE list_contains($topics, topic)", {"topics": topics}
     ).fetchone()
-    if row is None or row[0] < len(topics):
-        return None
-    listed_at: dt.datetime = row[1]
-    return listed_at - SETTLES_AFTER
+    return row[1] if row is not None and row[0] == len(topics) else None
 
 
 def _compare(
