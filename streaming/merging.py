@@ -190,7 +190,8 @@ class MergeStage:
                 continue
             owned.source_log = sources.columns["log"][0]
             merged = MergedWindows(definition, len(sources.columns["partition"]))
-            merged.restore(MergeSnapshot(_sources_of(sources.columns), _saved_parts(parts.columns)))
+            reached_ms = int(sources.columns["merged_watermark_ms"][0])
+            merged.restore(MergeSnapshot(_sources_of(sources.columns), _saved_parts(parts.columns), reached_ms))
             # What was open then has been told already.
             merged.collect()
             owned.merged[name] = merged
@@ -246,6 +247,7 @@ def _source_columns(log: str, snapshot: MergeSnapshot) -> dict[str, Any]:
         "next_offset": np.array([source.next_offset for source in sources.values()], dtype=np.int64),
         "watermark_ms": np.array([source.watermark_ms for source in sources.values()], dtype=np.int64),
         "is_idle": np.array([int(source.is_idle) for source in sources.values()], dtype=np.int64),
+        "merged_watermark_ms": np.full(len(sources), snapshot.watermark_ms, dtype=np.int64),
     }
 
 

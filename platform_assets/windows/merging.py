@@ -5,7 +5,8 @@ A source partition publishes the cumulative state of its part, not what was adde
 restored from a checkpoint may publish again whatever it did before. Parts are added in the order of the partitions,
 which makes sums equal to the last bit in every pass.
 
-A window closes at the smallest watermark of the source partitions that are not idle. Sessions of a key are joined
+A window closes at the smallest watermark of the source partitions that are not idle. What is closed stays closed: a
+source that wakes up further back does not take the watermark back with it. Sessions of a key are joined
 where parts of them overlap; they wait for another gap before they close, since until then a source may still begin one
 that overlaps. So which parts meet does not depend on whose news came first, but for one case: an event that is older
 than the gap and still in time, because its own partition has an open session near it, reaches further back than that.
@@ -53,10 +54,11 @@ class Source:
 
 @dataclass(frozen=True)
 class MergeSnapshot:
-    """The state of a `MergedWindows`: the sources by partition, and (partition, part) pairs."""
+    """The state of a `MergedWindows`: the sources by partition, (partition, part) pairs, and the watermark."""
 
     sources: Mapping[int, Source]
     parts: list[tuple[int, Part]]
+    watermark_ms: int
 
 
 _Place = tuple[int, int, int]
@@ -76,6 +78,8 @@ class MergedWindows:
     def __init__(self, definition: WindowDefinition, source_partitions: int) -> None:
         self.definition = definition
         self._sources = {partition: Source() for partition in range(source_partitions)}
+        self.watermark_ms = int(BEFORE_ALL)
+        """The greatest that the smallest watermark of the sources that are not idle has been."""
         self._parts: dict[Key, dict[_Place, Part]] = {}
         self._touched: set[Key] = set()
         # What readers have been told of each key, by start.
@@ -83,12 +87,6 @@ class MergedWindows:
         self._first_end_ms: int | None = None
         is_session = definition.window_type is WindowType.SESSION
         self._wait_ms = definition.lateness_ms + (definition.size_ms if is_session else 0)
-
-    @property
-    def watermark_ms(self) -> int:
-        """The smallest watermark of the sources that are not idle; of all of them where all are."""
-        awake = [source.watermark_ms for source in self._sources.values() if not source.is_idle]
-        return min(awake) if awake else max(source.watermark_ms for source in self._sources.values())
 
     def __len__(self) -> int:
         return sum(map(len, self._windows.values()))
@@ -133,6 +131,10 @@ class MergedWindows:
         source.next_offset = next_offset
         source.watermark_ms = max(source.watermark_ms, watermark_ms)
         source.is_idle = is_idle
+        awake = [source.watermark_ms for source in self._sources.values() if not source.is_idle]
+        # Where all are idle nobody holds the furthest of them up.
+        reached = min(awake) if awake else max(source.watermark_ms for source in self._sources.values())
+        self.watermark_ms = max(self.watermark_ms, reached)
 
     def collect(self) -> tuple[Rows, Rows]:
         """The windows that have changed, and the final results, since the last call; ended windows are forgotten.
@@ -171,11 +173,13 @@ class MergedWindows:
         return MergeSnapshot(
             {partition: Source(**vars(source)) for partition, source in self._sources.items()},
             [(partition, part) for held in self._parts.values() for (_, partition, _), part in held.items()],
+            self.watermark_ms,
         )
 
     def restore(self, snapshot: MergeSnapshot) -> None:
         """Take up a snapshot; to be called on fresh windows. Readers are told all open windows again."""
         self._sources.update(snapshot.sources)
+        self.watermark_ms = snapshot.watermark_ms
         for partition, part in snapshot.parts:
             place = (part.start_ms, partition, part.end_ms if part.is_final else _MAY_CHANGE)
             self._parts.setdefault(part.key, {})[place] = part
