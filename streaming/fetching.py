@@ -12,6 +12,7 @@ from typing import Any
 from aiokafka.consumer import fetcher as internals
 from aiokafka.errors import CorruptRecordException, NoOffsetForPartitionError, OffsetOutOfRangeError
 
+from streaming.hearing import Hearing
 from streaming.record_batch import LogRecord, RecordBatch
 
 # A new leader may answer with an older high watermark for a moment; a position that stays past it is past the end.
@@ -74,6 +75,7 @@ class BatchFetcher:
         self._topics = topics
         self._max_records = max_records
         self._past_the_end_since: dict[Any, float] = {}
+        self.hearing = Hearing()
 
     async def fetched(
         self, fetcher: Any, partitions: Collection[Any] | None, patience_s: float, max_records: int | None
@@ -87,6 +89,7 @@ class BatchFetcher:
         while True:
             if fetcher._subscriptions.reassignment_in_progress:
                 await fetcher._subscriptions.wait_for_assignment()
+            self._note_answers(fetcher)
             taken = self._take(fetcher, partitions, max_records)
             if taken:
                 return taken
@@ -146,6 +149,13 @@ class BatchFetcher:
                 "either retention removed records before they had landed, or the log was cut. Compare the log's first "
                 "and last offset with the newest file of the partition."
             ) from error
+
+    def _note_answers(self, fetcher: Any) -> None:
+        assignment = fetcher._subscriptions.subscription.assignment
+        for place in assignment.tps if assignment is not None else ():
+            answered_ms = assignment.state_value(place).timestamp
+            if answered_ms is not None:
+                self.hearing.note((place.topic, place.partition), answered_ms)
 
     def _check_ends(self, fetcher: Any) -> None:
         """A fetch past the end is an error on Kafka; the embedded broker answers it with nothing, for ever."""

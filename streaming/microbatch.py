@@ -25,6 +25,7 @@ from faust.types import TP
 from faust.types.tuples import ConsumerMessage
 
 from streaming.fetching import BatchFetcher
+from streaming.hearing import Hearing
 from streaming.record_batch import RecordBatch
 
 SCHEME = "kafkabatch"
@@ -96,6 +97,11 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
         self._batch_fetcher = BatchFetcher(consumer.batches.topics, consumer.batches.max_records)
         super().__init__(consumer, **options)
 
+    @property
+    def hearing(self) -> Hearing:
+        """For how long the broker has answered for each partition."""
+        return self._batch_fetcher.hearing
+
     def _create_worker_consumer(self, transport: Any) -> Any:
         consumer = super()._create_worker_consumer(transport)
         consumer._fetch_max_wait_ms = self._batches.fetch_wait_ms
@@ -128,7 +134,12 @@ class BatchConsumer(driver.Consumer):
         super().__init__(transport, *arguments, **options)
 
     def _new_consumer_thread(self) -> BatchConsumerThread:
-        return BatchConsumerThread(self, loop=self.loop, beacon=self.beacon)
+        self._batch_thread = BatchConsumerThread(self, loop=self.loop, beacon=self.beacon)
+        return self._batch_thread
+
+    def heard_for_s(self, tp: TP) -> float:
+        """For how many seconds the broker has answered for a partition without a pause."""
+        return self._batch_thread.hearing.heard_for_s((tp.topic, tp.partition))
 
     def _to_message(self, tp: TP, record: Any) -> ConsumerMessage:
         if not isinstance(record, RecordBatch):

@@ -4,6 +4,7 @@ Plain and synchronous; all calls come from one thread. Windows on the topic's ow
 of those on another key each partition has a part, which goes to `windows.partials.v1` to be merged (`merging`).
 """
 
+import math
 import time
 import zlib
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
@@ -74,10 +75,14 @@ class WindowStage:
         deduplicate: bool,
         idle_timeout_s: float,
         part_partitions: int,
+        heard_for_s: Callable[[int], float] = lambda partition: math.inf,
         tell: Tell | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`part_partitions` is how many partitions the topic of parts has; each of them merges its own keys."""
+        """`part_partitions` is how many partitions the topic of parts has; each of them merges its own keys.
+
+        `heard_for_s` says for how long the broker has answered for a partition: only so long is it known to be silent.
+        """
         self._definitions = {definition.name: definition for definition in definitions}
         self._needed = Needed.by(definitions)
         self._own = [name for name, found in self._definitions.items() if found.is_partitioned_like_the_topic]
@@ -87,6 +92,7 @@ class WindowStage:
         }
         self._deduplicate = deduplicate
         self._idle_timeout_s = idle_timeout_s
+        self._heard_for_s = heard_for_s
         self._part_partitions = part_partitions
         self._tell = tell
         self._clock = clock
@@ -169,7 +175,8 @@ class WindowStage:
         """See `Stage.rest`."""
         advanced = []
         for owned in self._owned.values():
-            idle_s = now_s - owned.arrived_s - self._idle_timeout_s
+            silent_s = min(now_s - owned.arrived_s, self._heard_for_s(owned.number))
+            idle_s = silent_s - self._idle_timeout_s
             if idle_s < 0 or owned.position < owned.high_watermark:
                 continue
             target = None

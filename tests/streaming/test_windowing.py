@@ -1,6 +1,7 @@
 """The stage of the events: what it says of windows, when it says it is final, and what the clock may do."""
 
 import dataclasses
+import math
 from collections.abc import Iterable, Sequence
 
 import pytest
@@ -66,12 +67,14 @@ class Bench:
         part_partitions: int = 4,
     ) -> None:
         self.now_s = 100.0
+        self.heard_for_s = math.inf
         self.told: list[tuple[str, list[tuple[object, ...]]]] = []
         self.stage = WindowStage(
             definitions,
             deduplicate=deduplicate,
             idle_timeout_s=IDLE_S,
             part_partitions=part_partitions,
+            heard_for_s=lambda partition: self.heard_for_s,
             tell=lambda name, rows: self.told.append((name, [tuple(row) for row in rows])),
             clock=lambda: self.now_s,
         )
@@ -242,6 +245,17 @@ def test_idle_partition_closes_its_windows_by_the_clock_and_no_more_than_those()
     said = bench.say()
     assert rows(said, UpdateKind.CHANGE) == [("u1", T + SIZE, T + 2 * SIZE, 1, 1.0)]
     assert [event.event_id for event in late(said)] == ["c"]
+
+
+def test_partition_that_nobody_answers_for_is_not_idle() -> None:
+    """The broker was away, or this process was stopped: what came meanwhile would meet a clock that is ahead."""
+    bench = Bench().open()
+    bench.take([value("a", 1)])
+    bench.now_s += 1000
+    bench.heard_for_s = IDLE_S - 1
+    assert bench.stage.rest(bench.now_s) == []
+    bench.heard_for_s = IDLE_S + SIZE / 1000
+    assert len(bench.stage.rest(bench.now_s)) == 1
 
 
 def test_idle_partition_closes_windows_one_after_the_other_as_the_clock_passes_them() -> None:
