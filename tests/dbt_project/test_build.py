@@ -138,6 +138,15 @@ def test_household_dimension_knows_buyers_and_those_who_never_bought(built: Buil
     assert {household: named[household] for household in targeted.index} == targeted.to_dict()
 
 
+def test_windows_keep_their_sums_and_late_events_have_a_row_for_each_window_that_they_missed(built: Built) -> None:
+    windows = "select window_name, key, event_count, sales, units from marts.fct_window_results order by all"
+    assert built.rows(windows) == [("store_sales_1h", "330", 3, 12.5, None), ("user_session_30m", None, 1, None, 4.0)]
+    late = "select window_name, behind_watermark_ms > 0 from staging.stg_events__late_events order by all"
+    assert built.rows(late) == [("user_activity_1m", True), ("user_session_30m", True)]
+    predictions = "select model, entity_id, probability from inference.stg_events__predictions"
+    assert built.rows(predictions) == [("churn", "1228", 0.25)]
+
+
 def _quality_counts(built: Built) -> dict[str, tuple[int, int, str]]:
     rows = built.rows("select rule, row_count, total_rows, treatment from marts.data_quality_counts")
     return {rule: (count, total, treatment) for rule, count, total, treatment in rows}

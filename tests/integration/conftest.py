@@ -15,6 +15,7 @@ import psutil
 import pyarrow.parquet as pq
 import pytest
 
+from resources.landing_zone import LandingZone
 from tests.conftest import free_port
 
 _PORTS = (
@@ -107,8 +108,9 @@ class Platform:
 
     def landed_ids(self) -> list[str]:
         """The event id of every landed record, as often as it landed."""
-        files = sorted((self.data_dir / "landing" / "events.v1").rglob("*.parquet"))
-        return [event_id for path in files for event_id in pq.read_table(path)["event_id"].to_pylist()]
+        zone = LandingZone(self.data_dir / "landing")
+        paths = [zone.root / file.path for file in zone.files("events.v1")]
+        return [event_id for path in paths for event_id in pq.read_table(path)["event_id"].to_pylist()]
 
     def processes(self) -> list[psutil.Process]:
         """Every process on the machine that was told this data folder."""
