@@ -7,7 +7,7 @@ stretch behind the kept position is scored again; the ids of what is made twice 
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
@@ -15,28 +15,25 @@ from typing import Protocol, TypeVar
 from platform_assets.contracts.features import LiveFeatureSet
 from platform_assets.contracts.predictions import StreamPrediction
 from platform_assets.contracts.topics import WINDOWS
-from resources.event_log.topics import LogUnavailable
-from resources.online_store import OnlineStoreError, PredictionStore
+from resources.online_store import PredictionStore
 from streaming.incarnations import Incarnations
 from streaming.record_batch import RecordBatch
 from streaming.scoring.activity import Place, activity_of
+from streaming.scoring.gaps import Gaps
 from streaming.scoring.models import Models, ScoringModel
 from streaming.scoring.pending import Pending
+from streaming.scoring.retrying import Interrupted, Patience
 from streaming.scoring.scorer import Scorer
 
 _log = logging.getLogger(__name__)
 _Result = TypeVar("_Result")
 
-FIRST_RETRY_S = 0.5
-LONGEST_RETRY_S = 15.0
 # Bounds the time of a call of the model, and with it how long a change waits for its turn.
 MAX_ENTITIES = 2_000
 # The worker writes live features about once a second.
 LIVE_SETTLE_S = 1.5
 # Batches that name nobody move the position too; that is kept this often.
 POSITION_INTERVAL_S = 1.0
-# Past so many seeks from one position the log does not have what is missing: retention took it.
-GAP_SEEKS = 2
 
 
 class Log(Protocol):
@@ -50,10 +47,6 @@ class Log(Protocol):
 
     async def close(self) -> None:
         """Deliver what is under way and disconnect."""
-
-
-class _Interrupted(Exception):
-    """Waiting ended because the process stops or its partitions move."""
 
 
 @dataclass
@@ -95,11 +88,16 @@ class ScoringPipeline:
         self._log_id: str | None = None
         self._kept: Mapping[int, int] = {}
         self._kept_at = 0.0
-        self._gap_seeks: dict[int, tuple[int, int]] = {}
         self._ready = False
         self._started = False
-        self.paused: str | None = None
+        self._patience = Patience(gives_up)
+        self._gaps = Gaps()
         self.counts = Counts()
+
+    @property
+    def paused(self) -> str | None:
+        """Why nothing can be written at the moment."""
+        return self._patience.reason
 
     @property
     def is_ready(self) -> bool:
@@ -137,8 +135,8 @@ class ScoringPipeline:
             positions = {partition: kept.get(partition, 0) for partition in partitions}
             self._pending.open(positions)
             self._kept = dict(positions)
-            self._gap_seeks = {}
-            self.paused = None
+            self._gaps = Gaps()
+            self._patience.reason = None
             self._ready = True
         _log.info("partitions_opened topic=%s log=%s positions=%s", WINDOWS.name, log, positions)
         return positions
@@ -156,7 +154,7 @@ class ScoringPipeline:
         position = self._pending.position(batch.partition)
         if position is None or batch.next_offset <= position or self._log_id is None:
             return True
-        if batch.start > position and not self._accepts_gap(batch, position):
+        if batch.start > position and not self._gaps.is_for_good(batch.partition, position, batch.start):
             return False
         activity = await self._run(activity_of, batch, self._log_id)
         self.counts.unreadable += activity.unreadable
@@ -182,7 +180,7 @@ class ScoringPipeline:
                     await self._score(models, due)
                 if time.monotonic() - self._kept_at >= POSITION_INTERVAL_S:
                     await self._keep([])
-            except _Interrupted:
+            except Interrupted:
                 return
 
     async def verify_log(self) -> None:
@@ -225,13 +223,13 @@ class ScoringPipeline:
 
     async def _score(self, models: Sequence[ScoringModel], due: Mapping[str, Place]) -> None:
         begun = time.monotonic()
-        scored = await self._persistently(lambda: self._run(self._scorer.score, models, due))
+        scored = await self._patience.until_done(lambda: self._run(self._scorer.score, models, due))
         self.counts.busy_s += time.monotonic() - begun
         self.counts.calls += 1
         self.counts.scored += len(scored.predictions)
         self.counts.skipped += scored.skipped
         if scored.predictions:
-            await self._persistently(lambda: self._predictions.append(scored.predictions))
+            await self._patience.until_done(lambda: self._predictions.append(scored.predictions))
         reads_live = any(isinstance(model.feature_set, LiveFeatureSet) for model in models)
         self._pending.done(due, begun, LIVE_SETTLE_S if reads_live else 0.0)
         await self._keep(scored.predictions)
@@ -242,43 +240,10 @@ class ScoringPipeline:
         if (not predictions and positions == self._kept) or self._log_id is None:
             return
         places = {(WINDOWS.name, self._log_id, partition): offset for partition, offset in positions.items()}
-        await self._persistently(lambda: self._run(self._store.put_predictions, self._reader, predictions, places))
+        await self._patience.until_done(
+            lambda: self._run(self._store.put_predictions, self._reader, predictions, places)
+        )
         self._kept = positions
-
-    def _accepts_gap(self, batch: RecordBatch, position: int) -> bool:
-        sought_from, seeks = self._gap_seeks.get(batch.partition, (position, 0))
-        seeks = seeks if sought_from == position else 0
-        if seeks < GAP_SEEKS:
-            return False
-        _log.warning("records_missing partition=%d from=%d to=%d; the log does not have them any more",
-                     batch.partition, position, batch.start)  # fmt: skip
-        return True
-
-    def sought(self, partition: int, position: int) -> None:
-        """The caller has sought a partition back to its position."""
-        sought_from, seeks = self._gap_seeks.get(partition, (position, 0))
-        self._gap_seeks[partition] = (position, seeks + 1 if sought_from == position else 1)
-
-    async def _persistently(self, work: Callable[[], Awaitable[_Result]]) -> _Result:
-        """Repeat until it works. Raises _Interrupted where waiting must end."""
-        delay = FIRST_RETRY_S
-        while True:
-            try:
-                result = await work()
-            except (LogUnavailable, OnlineStoreError) as error:
-                self.paused = str(error)
-                _log.warning("scoring_paused retry_s=%.1f reason=%s", delay, error)
-                deadline = time.monotonic() + delay
-                while time.monotonic() < deadline:
-                    if self._gives_up():
-                        raise _Interrupted from None
-                    await asyncio.sleep(0.05)
-                delay = min(delay * 2, LONGEST_RETRY_S)
-            else:
-                if self.paused is not None:
-                    _log.info("scoring_resumed")
-                self.paused = None
-                return result
 
     async def _run(self, work: Callable[..., _Result], *arguments: object) -> _Result:
         return await asyncio.get_running_loop().run_in_executor(self._thread, work, *arguments)

@@ -27,7 +27,6 @@ class SeekBack:
         if position is None or now - self._sought_at.get(partition, float("-inf")) < SEEK_INTERVAL_S:
             return
         self._sought_at[partition] = now
-        self._pipeline.sought(partition, position)
         await self._app.consumer.seek_wait({TP(WINDOWS.name, partition): position})
 
     async def where_nothing_moved(self) -> None:

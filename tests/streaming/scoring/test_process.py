@@ -154,10 +154,14 @@ def test_two_scorers_share_the_partitions_and_one_takes_over_from_the_other(plat
     assert second.end() == 0
 
 
-def test_scorer_names_the_port_that_is_taken(platform: Platform) -> None:
+def test_scorer_that_waits_for_a_model_stops_when_asked(platform: Platform) -> None:
+    """And names the port that it has to a second one."""
+    append(platform.address, [(1, activity(["1"]))])
     first = platform.start()
-    platform.wait(lambda: first.get("/health/live")[0] == 200)
+    platform.wait(lambda: first.is_ready)
     second = platform.start(ANALYTICS_STREAMING__SCORER_WEB_PORT=str(first.web_port))
     assert second.process.wait(30) == 1
     assert "ANALYTICS_STREAMING__SCORER_WEB_PORT" in second.log()
     assert "Traceback" not in second.log()
+    assert first.end() == 0
+    assert platform.kept() == 0
