@@ -19,7 +19,7 @@ SIGNIFICANT_FIGURES = 3
 
 
 class Percentiles(msgspec.Struct, frozen=True, kw_only=True):
-    """Latency in milliseconds, and of how many events."""
+    """Latency in milliseconds, and of how many events (or updates)."""
 
     p50: float
     p95: float
@@ -38,13 +38,18 @@ class Moment:
     p99_ms: float
 
 
+def an_empty_histogram() -> Any:
+    """A histogram of microseconds up to an hour, to three figures."""
+    return HdrHistogram(1, LONGEST_US, SIGNIFICANT_FIGURES)
+
+
 @dataclass
 class LatencyRecorder:
     """Collects the changes of sampled users; the arithmetic is done in bulk, when `flush` is called."""
 
     load: Load
     sample_every: int
-    histogram: Any = field(default_factory=lambda: HdrHistogram(1, LONGEST_US, SIGNIFICANT_FIGURES))
+    histogram: Any = field(default_factory=an_empty_histogram)
     moments: list[Moment] = field(default_factory=list)
     _seen: dict[tuple[str, int], int] = field(default_factory=dict)
     _grown: list[tuple[int, int, int, int, int]] = field(default_factory=list)

@@ -116,6 +116,7 @@ class _Run:
             watcher.stop()
             watched: Watched = watcher.wait_for(Watched, SPAWN_S)
             self._measurement.latency_ms = watched.latency
+            self._measurement.delivery_ms = watched.delivery
             self._measurement.cpu_cores["consumer"] = round(watched.cpu_s / load.duration_s, 2)
             sent = self._sent
         if sent is None:

@@ -11,7 +11,7 @@ from confluent_kafka import KafkaError
 
 from platform_assets.contracts.topics import WINDOWS
 from platform_assets.contracts.windows import WindowUpdates, decode_updates
-from streaming.benchmark.latency import LatencyRecorder, Moment, Percentiles, percentiles
+from streaming.benchmark.latency import LatencyRecorder, Moment, Percentiles, an_empty_histogram, percentiles
 from streaming.benchmark.load import Load
 from streaming.benchmark.log_reading import open_reader
 from streaming.benchmark.oracle import WINDOW
@@ -45,9 +45,10 @@ class Processed:
 
 @dataclass(frozen=True)
 class Watched:
-    """What a whole run looked like from here. `latency` is None where none was asked for or nothing arrived."""
+    """What a whole run looked like from here. Percentiles are None where none were asked for or nothing came."""
 
     latency: Percentiles | None
+    delivery: Percentiles | None
     moments: list[Moment]
     cpu_s: float
 
@@ -64,6 +65,7 @@ def watch(load: Load, address: str, with_latency: bool, reports: Connection) -> 
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     consumer = open_reader(address, WINDOWS.name, WINDOWS.partitions)
     recorder = LatencyRecorder(load, SAMPLE_EVERY)
+    delivery = an_empty_histogram()
     positions: dict[int, int] = {}
     ended: set[int] = set()
     ready = False
@@ -84,6 +86,7 @@ def watch(load: Load, address: str, with_latency: bool, reports: Connection) -> 
                     update = decode_updates(message.value())
                     if update.window == WINDOW:
                         recorder.add(update.rows, arrived_us)
+                        delivery.record_value(max(1, arrived_us - update.emitted_ms * 1000))
                 else:
                     update = _position_decoder.decode(message.value())
                 if update.window == WINDOW:
@@ -101,7 +104,7 @@ def watch(load: Load, address: str, with_latency: bool, reports: Connection) -> 
     finally:
         consumer.close()
     recorder.flush()
-    reports.send(Watched(percentiles(recorder.histogram), recorder.moments, time.process_time()))
+    reports.send(Watched(percentiles(recorder.histogram), percentiles(delivery), recorder.moments, time.process_time()))
 
 
 def _arrived(consumer: Any) -> list[Any]:
