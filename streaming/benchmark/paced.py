@@ -181,14 +181,16 @@ class _Run:
         found.processed = self._timeline.processed
         found.worker_cpu_us_per_event = self._cpu.us_per_event("worker", self._timeline.processed_at(end_us))
         found.worker_peak_rss_mb = self._worker.process.peak_rss_mb()
-        achieved = progress.achieved_eps()
-        found.achieved_eps = None if achieved is None else round(achieved)
-        found.backlog_s = round(progress.backlog(end_us) / load.phases[-1].eps, 3)
         if self._sent:
             found.event_bytes = self._sent.event_bytes
             found.producer_behind_s = self._sent.behind_us / MICROSECONDS
             found.cpu_cores["producer"] = round(self._sent.cpu_s / load.duration_s, 2)
-        if found.test_type is TestType.STRESS:
-            found.knee_eps = progress.knee_eps()
-            recovery_s = progress.recovery_s()
-            found.recovery_s = None if recovery_s is None else round(recovery_s, 3)
+        # A run that was ended before its schedule did has no rates.
+        if time.time_ns() // 1000 >= end_us:
+            achieved = progress.achieved_eps()
+            found.achieved_eps = None if achieved is None else round(achieved)
+            found.backlog_s = round(progress.backlog(end_us) / load.phases[-1].eps, 3)
+            if found.test_type is TestType.STRESS:
+                recovery_s = progress.recovery_s()
+                found.knee_eps = progress.knee_eps()
+                found.recovery_s = None if recovery_s is None else round(recovery_s, 3)

@@ -89,7 +89,9 @@ def _cells(found: Measurement) -> list[str]:
         f"{found.test_type} ({found.duties})",
         _number(found.target_eps),
         _number(found.achieved_eps),
-        f"{found.achieved_eps / raw:.2f}" if found.achieved_eps and raw else "-",
+        f"{found.achieved_eps / raw:.2f}"
+        if found.test_type is TestType.CAPACITY and found.achieved_eps and raw
+        else "-",
         "-" if latency is None else f"{latency.p50:.1f}",
         "-" if latency is None else f"{latency.p99:.1f}",
         _number(found.lost),

@@ -16,10 +16,10 @@ class Measurement(msgspec.Struct, kw_only=True):
     contains the first of them to the one that contains the last, never less than the schedule's length. `sent`,
     `lost` and `duplicated` count distinct events, the warm-up included; `resent` went out twice on purpose. `processed`
     counts records, as the engine's positions do. `backlog_s` is what was due and unprocessed when the schedule ended,
-    in seconds of the target rate. `latency_ms` is of every tenth user's events,
-    `delivery_ms` the part of it between the worker's emission of an update and its arrival. `worker_rss_mb` is the
-    worker's memory at ten even steps of the schedule. `cpu_cores` says how many cores each process kept busy while the
-    load ran, `machine` everything on it; `worker_cpu_us_per_event` is less noisy than a rate where others use the machine too.
+    in seconds of the target rate. `latency_ms` is of every tenth user's events, `delivery_ms` the part of it between
+    the worker's emission of an update and its arrival. `worker_rss_mb` is the worker's memory at ten even steps of the
+    schedule. `cpu_cores` says how many cores each process kept busy while the load ran, `machine` everything on it;
+    `worker_cpu_us_per_event` is less noisy than a rate where others use the machine too.
     """
 
     engine: Engine

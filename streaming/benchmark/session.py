@@ -110,6 +110,8 @@ def _measure(report: Report, planned: Planned, options: Options, prefix: str) ->
     found = Measurement(
         engine=planned.engine, test_type=planned.test_type, duties=planned.duties, target_eps=planned.eps
     )
+    if planned.test_type is TestType.STRESS:
+        found.knee_eps = found.recovery_s = None
     report.measurements.append(found)
     name = f"{prefix}{planned.engine} {planned.test_type}" + (f" {planned.eps:,}/s" if planned.eps else "")
     try:
@@ -121,8 +123,8 @@ def _measure(report: Report, planned: Planned, options: Options, prefix: str) ->
         err.print(f"{name} failed: {error}", markup=False)
         if isinstance(error, ClusterUnusable):
             raise
-    except KeyboardInterrupt:
-        found.error = "interrupted"
+    except BaseException as error:
+        found.error = "interrupted" if isinstance(error, KeyboardInterrupt) else repr(error)
         raise
     else:
         out.print(f"{name}: {'passed' if found.passed else 'MISSED ' + '; '.join(found.missed)}", markup=False)

@@ -29,16 +29,28 @@ def start(*arguments: str) -> "subprocess.Popen[str]":
     )
 
 
-def children_of_run(marker: str) -> list[str]:
-    """The command lines of processes that carry the marker in their environment."""
-    found = []
+def processes_of_run(report: Path) -> dict[int, str]:
+    """Command lines by process id of what carries the marker in its environment."""
+    found = {}
     for folder in Path("/proc").glob("[0-9]*"):
         try:
-            if f"BENCHMARK_UNDER_TEST={marker}".encode() in (folder / "environ").read_bytes():
-                found.append((folder / "cmdline").read_text())
+            if f"BENCHMARK_UNDER_TEST={report}".encode() in (folder / "environ").read_bytes():
+                found[int(folder.name)] = (folder / "cmdline").read_text()
         except OSError:
             continue
     return found
+
+
+def wait_for_worker(run: "subprocess.Popen[str]", report: Path) -> int:
+    """The process id of the run's worker, once it is there."""
+    deadline = time.monotonic() + 30
+    while True:
+        for process, command in processes_of_run(report).items():
+            if "-m\0streaming\0" in command:
+                return process
+        assert run.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
 
 
 def finished(run: "subprocess.Popen[str]", report: Path, seconds: float = 90) -> tuple[int, str, Any]:
@@ -69,7 +81,7 @@ def test_small_paced_run_loses_and_doubles_nothing_and_leaves_no_process(tmp_pat
     assert max(found["worker_rss_mb"]) <= found["worker_peak_rss_mb"] + 5
     assert found["cpu_cores"].keys() == {"worker", "broker", "producer", "consumer", "machine"}
     assert "latency in ms over seconds" in shown
-    assert children_of_run(str(report)) == []
+    assert processes_of_run(report) == {}
 
 
 @pytest.mark.integration
@@ -96,20 +108,28 @@ def test_broker_that_does_not_answer_ends_with_1_and_a_report(tmp_path: Path) ->
     assert found["passed"] is False
 
 
+def test_worker_that_dies_ends_with_1_and_its_last_words(tmp_path: Path) -> None:
+    report = tmp_path / "report.json"
+    run = start("--test-type", "stress", "--peak-load", "1000", "--duration", "60", "--json", str(report))
+    worker = wait_for_worker(run, report)
+    os.kill(worker, signal.SIGKILL)
+    code, shown, found = finished(run, report)
+    assert code == 1, shown
+    assert "The worker ended with -9" in found["error"]
+    assert (found["passed"], found["achieved_eps"], found["knee_eps"]) == (False, None, None)
+    assert processes_of_run(report) == {}
+
+
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
 def test_interrupted_run_ends_every_process_and_still_reports(tmp_path: Path, how: signal.Signals) -> None:
     report = tmp_path / "report.json"
     run = start("--test-type", "throughput", "--target-eps", "1000", "--duration", "60", "--json", str(report))
-    deadline = time.monotonic() + 30
-    while not any("-m\0streaming\0" in command for command in children_of_run(str(report))):
-        assert run.poll() is None
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
+    wait_for_worker(run, report)
     run.send_signal(how)
     code, shown, found = finished(run, report)
     assert code == 130, shown
     assert (found["interrupted"], found["passed"], found["error"]) == (True, False, "interrupted")
-    assert children_of_run(str(report)) == []
+    assert processes_of_run(report) == {}
 
 
 @pytest.mark.integration
