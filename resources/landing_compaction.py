@@ -139,13 +139,15 @@ def _merge(zone: LandingZone, group: Sequence[LandingFile]) -> Path:
 
 def _row_groups(inputs: Sequence[Path], schema: pa.Schema) -> Iterator[pa.Table]:
     waiting: list[pa.Table] = []
+    waiting_bytes = 0
     for path in inputs:
         # Not read_table: it would read `log=` in the path as a column.
         table = pq.ParquetFile(path).read()
         waiting.append(pa.concat_tables([schema.empty_table(), table], promote_options="permissive").cast(schema))
-        if sum(held.nbytes for held in waiting) >= ROW_GROUP_BYTES:
+        waiting_bytes += table.nbytes
+        if waiting_bytes >= ROW_GROUP_BYTES:
             yield pa.concat_tables(waiting)
-            waiting = []
+            waiting, waiting_bytes = [], 0
     if waiting:
         yield pa.concat_tables(waiting)
 

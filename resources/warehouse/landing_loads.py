@@ -174,13 +174,15 @@ def loaded_spans(connection: duckdb.DuckDBPyConnection, topic: str) -> dict[tupl
     return {place: merge(found) for place, found in spans.items()}
 
 
-def _missing_pieces(files: Sequence[LandingFile], loaded: dict[tuple[str, int], list[Span]]) -> list[_Piece]:
+def _missing_pieces(files: Sequence[LandingFile], loaded: Mapping[tuple[str, int], Sequence[Span]]) -> list[_Piece]:
     pieces: list[_Piece] = []
+    covered = dict(loaded)
     for file in files:
-        covered = loaded.setdefault((file.log, file.partition), [])
-        missing = subtract((file.first, file.last), covered)
+        place = (file.log, file.partition)
+        missing = subtract((file.first, file.last), covered.get(place, ()))
         pieces.extend(_Piece(file, span) for span in missing)
-        covered.extend(missing)
+        # Kept merged: thousands of files would be compared with each other otherwise.
+        covered[place] = merge([*covered.get(place, ()), *missing])
     return pieces
 
 
