@@ -18,7 +18,7 @@ from resources.warehouse import Warehouse
 from resources.warehouse.landing_loads import LANDED_TABLES, load_landed
 from resources.warehouse.window_comparison import WindowComparison, compare_windows
 from tests.conftest import running_broker
-from tests.streaming.test_worker import Platform
+from tests.streaming.running_worker import Platform
 from tests.streaming_records import an_event
 
 PER_USER = [definition for definition in WINDOWS if definition.is_partitioned_like_the_topic]

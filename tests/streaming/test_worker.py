@@ -3,21 +3,15 @@
 Each test drives a broker of its own: topics of another test would be landed too, and one test kills nothing of another.
 """
 
-import json
 import os
 import signal
 import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
-from collections.abc import Callable, Iterator
-from functools import partial
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 from confluent_kafka import Consumer, TopicPartition
 
@@ -25,81 +19,13 @@ from platform_assets.contracts.events import encode_event, partition_key
 from platform_assets.contracts.landing import LandingFile
 from platform_assets.contracts.rejections import Origin
 from platform_assets.contracts.topics import EVENTS, REJECTED
-from resources.event_log.producer import EventLogProducer
-from resources.event_log.topics import describe_logs, ensure_topics
-from resources.landing_zone import LandingZone
+from resources.event_log.topics import describe_logs
 from streaming.app import APP_ID
-from tests.conftest import free_port, running_broker
+from tests.conftest import free_port
+from tests.streaming.running_worker import Platform, running_platform
 from tests.streaming_records import an_event
 
-
-class Platform:
-    """A broker, a data folder and at most one worker at a time."""
-
-    def __init__(self, address: str, root: Path) -> None:
-        self.address = address
-        self.root = root
-        self.zone = LandingZone(root / "data" / "landing")
-        self.web_port = free_port()
-        self.process: subprocess.Popen[bytes] | None = None
-        self.starts = 0
-
-    def start(self, **settings: str) -> None:
-        """Start a worker; its log is worker-<n>.log in the root."""
-        self.starts += 1
-        environment = os.environ | {
-            "ANALYTICS_KAFKA__BOOTSTRAP_SERVERS": self.address,
-            "ANALYTICS_DATA_DIR": str(self.root / "data"),
-            "ANALYTICS_STREAMING__WEB_PORT": str(self.web_port),
-            "ANALYTICS_STREAMING__MAX_FILE_AGE_S": "0.4",
-            "ANALYTICS_STREAMING__SESSION_TIMEOUT_S": "1",
-            **settings,
-        }
-        with (self.root / f"worker-{self.starts}.log").open("wb") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "streaming"], env=environment, stdout=log, stderr=log, cwd=self.root
-            )
-
-    def end(self, how: signal.Signals) -> int:
-        """Signal the worker and return its exit code."""
-        assert self.process is not None
-        self.process.send_signal(how)
-        code = self.process.wait(15)
-        self.process = None
-        return code
-
-    def log(self) -> str:
-        return (self.root / f"worker-{self.starts}.log").read_text()
-
-    def landed(self, topic: str) -> int:
-        """Offsets in finished files, by name."""
-        return sum(file.last - file.first + 1 for file in self.zone.files(topic))
-
-    def rows(self, topic: str) -> pa.Table:
-        return pa.concat_tables([pq.read_table(self.zone.root / file.path) for file in self.zone.files(topic)])
-
-    def get(self, path: str) -> tuple[int, Any]:
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.web_port}{path}", timeout=2) as answer:
-                return answer.status, json.load(answer)
-        except urllib.error.HTTPError as error:
-            return error.code, json.load(error)
-
-    def wait(self, condition: Callable[[], bool], seconds: float = 25) -> None:
-        deadline = time.monotonic() + seconds
-        while not condition():
-            assert time.monotonic() < deadline, self.log()[-4000:]
-            assert self.process is None or self.process.poll() is None, self.log()[-4000:]
-            time.sleep(0.05)
-
-    def check_every_offset_once(self, topic: str, count: int) -> None:
-        """The files of each partition follow on each other from 0 and their rows are that many, none twice."""
-        for log in self.zone.logs(topic):
-            for partition in range(EVENTS.partitions):
-                self.zone.check(topic, log, partition)
-        rows = self.rows(topic)
-        places = list(zip(rows["kafka_partition"].to_pylist(), rows["kafka_offset"].to_pylist(), strict=True))
-        assert len(places) == len(set(places)) == count
+BOTH = (EVENTS.name, REJECTED.name)
 
 
 def committed(address: str) -> int:
@@ -114,21 +40,8 @@ def committed(address: str) -> int:
 
 @pytest.fixture
 def platform(tmp_path: Path) -> Iterator[Platform]:
-    with running_broker() as address:
-        ensure_topics(address)
-        platform = Platform(address, tmp_path)
+    with running_platform(tmp_path) as platform:
         yield platform
-        if platform.process is not None:
-            platform.process.kill()
-            platform.process.wait()
-
-
-async def append(platform: Platform, values: list[tuple[bytes, bytes]]) -> None:
-    producer = EventLogProducer(platform.address, [EVENTS.name, REJECTED.name], marks_dir=platform.root / "marks")
-    producer.connect()
-    for begin in range(0, len(values), 2000):
-        await producer.append(EVENTS.name, values[begin : begin + 2000])
-    producer.close()
 
 
 def events(first: int, count: int) -> list[tuple[bytes, bytes]]:
@@ -139,7 +52,7 @@ def events(first: int, count: int) -> list[tuple[bytes, bytes]]:
 async def test_worker_lands_every_event_and_rejects_poison_with_its_place(platform: Platform) -> None:
     """Poison goes to the rejected topic with reason and place, lands there, and stops nothing."""
     platform.start()
-    await append(platform, [*events(0, 3000), (b"p1", b"junk"), (b"p2", b"\xff"), *events(3000, 3000)])
+    await platform.append([*events(0, 3000), (b"p1", b"junk"), (b"p2", b"\xff"), *events(3000, 3000)])
     platform.wait(lambda: platform.landed(EVENTS.name) == 6002 and platform.landed(REJECTED.name) == 2)
     platform.check_every_offset_once(EVENTS.name, 6000)
     assert len(set(platform.rows(EVENTS.name)["event_id"].to_pylist())) == 6000
@@ -157,24 +70,21 @@ async def test_worker_lands_every_event_and_rejects_poison_with_its_place(platfo
         assert row["reason"]
     status, body = platform.get("/partitions")
     assert status == 200
-    assert sum(place["landed"] for place in body["partitions"]) == 6004
+    landed = {name: sum(place["landed"] for place in body["partitions"] if place["topic"] == name) for name in BOTH}
+    assert landed == {EVENTS.name: 6002, REJECTED.name: 2}
     platform.wait(lambda: committed(platform.address) == 6002)
     assert platform.get("/health/ready")[0] == platform.get("/health/live")[0] == 200
     assert platform.end(signal.SIGTERM) == 0
 
 
 async def test_worker_killed_in_mid_stream_lands_every_offset_once(platform: Platform) -> None:
-    """kill -9, twice, at no particular moment: the files of three lives are one exact sequence."""
+    """kill -9 at no particular moment: the files of both lives are one exact sequence."""
     count = 60_000
-    await append(platform, events(0, count))
+    await platform.append(events(0, count))
 
-    def reached(offsets: int) -> bool:
-        return platform.landed(EVENTS.name) >= offsets
-
-    for enough in (2_000, 25_000):
-        platform.start(ANALYTICS_STREAMING__MAX_FILE_ROWS="1000")
-        platform.wait(partial(reached, enough))
-        platform.end(signal.SIGKILL)
+    platform.start(ANALYTICS_STREAMING__MAX_FILE_ROWS="1000")
+    platform.wait(lambda: platform.landed(EVENTS.name) >= 2_000)
+    platform.end(signal.SIGKILL)
     assert platform.landed(EVENTS.name) < count, "killed too late to show anything"
     platform.start()
     platform.wait(lambda: platform.landed(EVENTS.name) == count)
@@ -185,7 +95,7 @@ async def test_worker_killed_in_mid_stream_lands_every_offset_once(platform: Pla
 async def test_worker_lands_its_buffers_on_sigterm(platform: Platform) -> None:
     """Nothing is due by age or size; the drain alone lands what was consumed, within ten seconds and with exit 0."""
     platform.start(ANALYTICS_STREAMING__MAX_FILE_AGE_S="3600")
-    await append(platform, events(0, 500))
+    await platform.append(events(0, 500))
 
     def has_consumed() -> bool:
         try:
