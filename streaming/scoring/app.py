@@ -17,7 +17,7 @@ from streaming.scoring.models import Models
 from streaming.scoring.pipeline import ScoringPipeline
 from streaming.scoring.prediction_log import PredictionLog
 from streaming.scoring.scorer import Scorer
-from streaming.scoring.seeking import SeekBack
+from streaming.seeking import SeekBack
 
 READER = "analytics-scorer"
 SCORE_INTERVAL_S = 0.1
@@ -99,15 +99,30 @@ class _KeptPositions:
         return self._pipeline.positions().get(partition.partition) or None
 
 
+class _Following:
+    """The pipeline as somebody who takes batches in order; see `seeking`."""
+
+    def __init__(self, pipeline: ScoringPipeline) -> None:
+        self._pipeline = pipeline
+
+    @property
+    def is_ready(self) -> bool:
+        return self._pipeline.is_ready and not self._pipeline.is_waiting_for_a_model
+
+    def positions(self) -> Mapping[tuple[str, int], int]:
+        owned = {partition: self._pipeline.position(partition) for partition in self._pipeline.positions()}
+        return {(WINDOWS.name, partition): found for partition, found in owned.items() if found is not None}
+
+
 def _add_agent(app: Any, pipeline: ScoringPipeline) -> None:
     topic = app.topic(WINDOWS.name, key_serializer="raw", value_serializer="raw")
-    seek_back = SeekBack(app, pipeline)
+    seek_back = SeekBack(app, _Following(pipeline))
 
     async def score(batches: Any) -> None:
         async for batch in batches:
             try:
                 if not await pipeline.take(batch):
-                    await seek_back.after_gap(batch.partition)
+                    await seek_back.after_gap(TP(batch.topic, batch.partition))
             except Exception as error:
                 # Faust would log this, restart the agent and go on; what is not understood must stop the scorer.
                 await app.crash(error)

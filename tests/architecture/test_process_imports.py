@@ -21,6 +21,10 @@ import {module}
     [
         ("api.main", {"dagster", "dagster_dbt", "mlflow", "faust", "aiokafka", "pandas", "dbt", "duckdb", "psutil"}),
         ("streaming.app", {"dagster", "mlflow", "fastapi", "starlette", "uvicorn", "sklearn", "pandas", "duckdb"}),
+        (
+            "streaming.scoring.app",
+            {"dagster", "mlflow", "fastapi", "sklearn", "skops", "threadpoolctl", "pandas", "duckdb"},
+        ),
         ("deployments.cli", {"dagster", "mlflow", "fastapi", "faust", "sklearn", "pandas", "duckdb", "pyarrow"}),
         ("deployments.local.supervisor", {"dagster", "mlflow", "fastapi", "faust", "sklearn", "pandas", "duckdb"}),
         ("platform_assets.contracts.events", {"dagster", "pydantic", "pyarrow", "confluent_kafka", "numpy"}),
