@@ -20,6 +20,7 @@ from resources.landing_zone import LandingZone, LandingZoneDamaged
 from tests.landed_records import LOG, event, land_events
 
 AT_ONCE = CompactionLimits(settled_s=0, superseded_s=0)
+SOON = CompactionLimits(settled_s=0, superseded_s=2)
 KEPT = CompactionLimits(settled_s=0, superseded_s=3600)
 ALL = {(LOG, partition): [(0, 10**9)] for partition in range(4)}
 
@@ -219,17 +220,20 @@ from pathlib import Path
 from platform_assets.contracts.topics import EVENTS
 from resources.landing_compaction import compact
 from resources.landing_zone import LandingZone
-from tests.resources.test_landing_compaction import ALL, AT_ONCE
+from tests.resources.test_landing_compaction import ALL, SOON
 zone, stop = LandingZone(Path(sys.argv[1])), Path(sys.argv[2])
 merged = 0
 while not stop.exists():
-    merged += compact(zone, EVENTS.name, ALL, AT_ONCE).merged_files
+    merged += compact(zone, EVENTS.name, ALL, SOON).merged_files
 print(merged)
 """
 
 
 def test_writer_goes_on_beside_a_compaction_that_never_rests(zone: LandingZone, tmp_path: Path) -> None:
-    """Another process merges while a worker lands 200 files and recovers its position ten times."""
+    """Another process merges while a worker lands 200 files and recovers its position ten times.
+
+    Whoever lists a folder must find what it has listed: superseded files stay for longer than a listing takes.
+    """
     stop = tmp_path / "stop"
     zone.root.mkdir()
     command = [sys.executable, "-c", COMPACTING, str(zone.root), str(stop)]
