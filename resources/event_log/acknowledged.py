@@ -30,11 +30,14 @@ class AcknowledgedOffsets:
     """This process's marks for one incarnation of one topic."""
 
     def __init__(self, folder: Path, topic: str, log: str, partitions: int) -> None:
+        """Raises OSError where the disk is full."""
         path = folder / topic / log / f"{os.getpid()}{_SUFFIX}"
         path.parent.mkdir(parents=True, exist_ok=True)
         size = partitions * _SLOT.size
         with path.open("a+b") as file:
-            file.truncate(size)
+            # Written, not only made longer: a page that a full disk has no room for would end the process with SIGBUS.
+            file.write(bytes(max(0, size - file.seek(0, os.SEEK_END))))
+            file.flush()
             self._marks = mmap.mmap(file.fileno(), size)
 
     def advance(self, partition: int, next_offset: int) -> None:

@@ -36,6 +36,16 @@ def test_marks_survive_kill_9(tmp_path: Path) -> None:
     assert read_acknowledged(tmp_path) == [Acknowledged("events.v1", "log-a", (42,))]
 
 
+def test_marks_have_their_room_on_the_disk_before_they_are_used(tmp_path: Path) -> None:
+    """A mapped page without a block behind it is SIGBUS on a full disk."""
+    with AcknowledgedOffsets(tmp_path, "events.v1", "log-a", 4):
+        (path,) = (tmp_path / "events.v1" / "log-a").iterdir()
+        assert path.stat().st_size == 32
+        assert path.stat().st_blocks > 0
+    with AcknowledgedOffsets(tmp_path, "events.v1", "log-a", 4):
+        assert path.stat().st_size == 32
+
+
 def test_highest_mark_of_several_processes_counts(tmp_path: Path) -> None:
     with AcknowledgedOffsets(tmp_path, "events.v1", "log-a", 2) as marks:
         marks.advance(0, 10)
