@@ -136,6 +136,7 @@ def _pipeline(app: Any, settings: Settings, writers: _Writers, part_partitions: 
             idle_timeout_s=chosen.idle_timeout_s,
             part_partitions=part_partitions,
             heard_for_s=lambda partition: float(app.consumer.heard_for_s(TP(EVENTS.name, partition))),
+            end_of_log=lambda partition: app.consumer.highwater(TP(EVENTS.name, partition)),
             tell=tell,
         ),
         PARTIALS.name: MergeStage(DEFINITIONS, tell=tell),

@@ -246,6 +246,8 @@ def _source_columns(log: str, snapshot: MergeSnapshot) -> dict[str, Any]:
         "partition": np.array(list(sources), dtype=np.int64),
         "next_offset": np.array([source.next_offset for source in sources.values()], dtype=np.int64),
         "watermark_ms": np.array([source.watermark_ms for source in sources.values()], dtype=np.int64),
+        "lets_go_ms": np.array([source.lets_go_ms for source in sources.values()], dtype=np.int64),
+        "will_let_go_ms": np.array([source.will_let_go_ms for source in sources.values()], dtype=np.int64),
         "is_idle": np.array([int(source.is_idle) for source in sources.values()], dtype=np.int64),
         "merged_watermark_ms": np.full(len(sources), snapshot.watermark_ms, dtype=np.int64),
     }
@@ -254,7 +256,11 @@ def _source_columns(log: str, snapshot: MergeSnapshot) -> dict[str, Any]:
 def _sources_of(columns: Mapping[str, Any]) -> dict[int, Source]:
     return {
         int(partition): Source(
-            int(columns["next_offset"][row]), int(columns["watermark_ms"][row]), bool(columns["is_idle"][row])
+            int(columns["next_offset"][row]),
+            int(columns["watermark_ms"][row]),
+            bool(columns["is_idle"][row]),
+            int(columns["lets_go_ms"][row]),
+            int(columns["will_let_go_ms"][row]),
         )
         for row, partition in enumerate(columns["partition"])
     }

@@ -39,6 +39,10 @@ PART_ROWS_PER_RECORD = 1_000
 # Merged windows are hours long. Told at every micro-batch, they would be most of what is published.
 PARTS_INTERVAL_S = 0.1
 HEARTBEAT_INTERVAL_S = 0.5
+# An idle partition says so once a second for as long as somebody may wait for it, then so often that windows close.
+IDLE_WORD_INTERVAL_S = 1.0
+LONG_IDLE_S = 60.0
+LONG_IDLE_WORD_INTERVAL_S = 10.0
 
 Tell = Callable[[str, Sequence[Sequence[Any]]], None]
 """Is told the rows of a definition, changed or final, as they are published."""
@@ -76,12 +80,14 @@ class WindowStage:
         idle_timeout_s: float,
         part_partitions: int,
         heard_for_s: Callable[[int], float] = lambda partition: math.inf,
+        end_of_log: Callable[[int], int | None] = lambda partition: None,
         tell: Tell | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """`part_partitions` is how many partitions the topic of parts has; each of them merges its own keys.
 
-        `heard_for_s` says for how long the broker has answered for a partition: only so long is it known to be silent.
+        `heard_for_s` says for how long the broker has answered for a partition: only so long is it known to be silent;
+        `end_of_log` where its log ended in the last answer, whose records may still be on their way.
         """
         self._definitions = {definition.name: definition for definition in definitions}
         self._needed = Needed.by(definitions)
@@ -93,6 +99,7 @@ class WindowStage:
         self._deduplicate = deduplicate
         self._idle_timeout_s = idle_timeout_s
         self._heard_for_s = heard_for_s
+        self._end_of_log = end_of_log
         self._part_partitions = part_partitions
         self._tell = tell
         self._clock = clock
@@ -177,7 +184,9 @@ class WindowStage:
         for owned in self._owned.values():
             silent_s = min(now_s - owned.arrived_s, self._heard_for_s(owned.number))
             idle_s = silent_s - self._idle_timeout_s
-            if idle_s < 0 or owned.position < owned.high_watermark:
+            end = max(owned.high_watermark, self._end_of_log(owned.number) or 0)
+            if idle_s < 0 or owned.position < end:
+                owned.is_idle = False
                 continue
             target = None
             if owned.last_watermark_ms != BEFORE_ALL:
@@ -277,7 +286,11 @@ class WindowStage:
     def _parts(self, owned: _Partition, now_s: float) -> Iterator[Outgoing]:
         results = owned.windows.collect(self._parted)
         standing = (owned.windows.watermark.value_ms, owned.is_idle)
-        heartbeat = standing != owned.parts_told and now_s - owned.parts_told_s >= HEARTBEAT_INTERVAL_S
+        quiet_s = now_s - owned.parts_told_s
+        heartbeat = standing != owned.parts_told and quiet_s >= HEARTBEAT_INTERVAL_S
+        if owned.is_idle:
+            is_long = now_s - owned.arrived_s >= LONG_IDLE_S
+            heartbeat |= quiet_s >= (LONG_IDLE_WORD_INTERVAL_S if is_long else IDLE_WORD_INTERVAL_S)
         if not results.changed and not results.closed and not heartbeat:
             return
         owned.parts_told_s, owned.parts_told = now_s, standing

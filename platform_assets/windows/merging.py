@@ -5,8 +5,10 @@ A source partition publishes the cumulative state of its part, not what was adde
 restored from a checkpoint may publish again whatever it did before. Parts are added in the order of the partitions,
 which makes sums equal to the last bit in every pass.
 
-A window closes at the smallest watermark of the source partitions that are not idle. What is closed stays closed: a
-source that wakes up further back does not take the watermark back with it. Sessions of a key are joined
+A window closes at the smallest watermark of the source partitions that are not idle. An idle source says so again and
+again, and each time it lets go of what the others had reached when it last said it: an event that came to all of them
+at once has woken it by then, and a source that has died says nothing. What is closed stays closed: a source that wakes
+up further back does not take the watermark back with it. Sessions of a key are joined
 where parts of them overlap; they wait for another gap before they close, since until then a source may still begin one
 that overlaps. So which parts meet does not depend on whose news came first, but for one case: an event that is older
 than the gap and still in time, because its own partition has an open session near it, reaches further back than that.
@@ -45,11 +47,16 @@ class Part:
 
 @dataclass
 class Source:
-    """How far one source partition is."""
+    """How far one source partition is.
+
+    An idle one lets others go as far as `lets_go_ms`, and after its next word as far as `will_let_go_ms`.
+    """
 
     next_offset: int = -1
     watermark_ms: int = int(BEFORE_ALL)
     is_idle: bool = False
+    lets_go_ms: int = int(BEFORE_ALL)
+    will_let_go_ms: int = int(BEFORE_ALL)
 
 
 @dataclass(frozen=True)
@@ -130,11 +137,15 @@ class MergedWindows:
             return
         source.next_offset = next_offset
         source.watermark_ms = max(source.watermark_ms, watermark_ms)
-        source.is_idle = is_idle
-        awake = [source.watermark_ms for source in self._sources.values() if not source.is_idle]
+        was_idle, source.is_idle = source.is_idle, is_idle
+        awake = [other.watermark_ms for other in self._sources.values() if not other.is_idle]
         # Where all are idle nobody holds the furthest of them up.
-        reached = min(awake) if awake else max(source.watermark_ms for source in self._sources.values())
-        self.watermark_ms = max(self.watermark_ms, reached)
+        reached = min(awake) if awake else max(other.watermark_ms for other in self._sources.values())
+        if is_idle:
+            source.lets_go_ms = source.will_let_go_ms if was_idle else int(BEFORE_ALL)
+            source.will_let_go_ms = reached
+        let_go = [other.lets_go_ms for other in self._sources.values() if other.is_idle]
+        self.watermark_ms = max(self.watermark_ms, min([reached, *let_go]))
 
     def collect(self) -> tuple[Rows, Rows]:
         """The windows that have changed, and the final results, since the last call; ended windows are forgotten.

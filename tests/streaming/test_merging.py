@@ -189,6 +189,8 @@ def test_restored_stage_goes_on_with_parts_sources_and_sketches() -> None:
             said_by_source(2, [("s", 0, 1000, 1, *state)], next_offset=1, watermark_ms=9000, definition=definition)
         )
         stage.take(said_by_source(0, [], next_offset=4, watermark_ms=9000, definition=definition))
+        for _ in range(2):
+            stage.take(said_by_source(1, [], next_offset=0, watermark_ms=-(2**63), is_idle=True, definition=definition))
     assert rows(heir.say(), UpdateKind.FINAL) == rows(bench.say(), UpdateKind.FINAL) != []
 
 

@@ -85,20 +85,40 @@ def test_window_closes_at_the_smallest_watermark_of_all_sources() -> None:
     assert len(merged) == 0
 
 
-def test_idle_sources_hold_nothing_up() -> None:
+def test_idle_source_lets_go_of_what_others_had_reached_when_it_last_said_so() -> None:
+    """An event that came to all sources at once has woken it by its next word; one that is dead has no next word."""
     merged = MergedWindows(TUMBLING, 2)
     merged.take(0, [part(0, 10, 5)])
+    merged.advance(1, 0, int(BEFORE_ALL), True)
     merged.advance(0, 5, 40, False)
+    merged.advance(1, 0, int(BEFORE_ALL), True)
+    assert closed(merged) == []
     merged.advance(1, 0, int(BEFORE_ALL), True)
     assert merged.watermark_ms == 40
     assert closed(merged) == [("s", 0, 10, 1, 1.0)]
 
 
+def test_source_that_wakes_up_after_another_one_loses_nothing() -> None:
+    merged = MergedWindows(TUMBLING, 2)
+    for _ in range(3):
+        merged.advance(0, 0, int(BEFORE_ALL), True)
+        merged.advance(1, 0, int(BEFORE_ALL), True)
+    merged.take(0, [part(0, 10, 5)])
+    merged.advance(0, 5, 40, False)
+    merged.advance(1, 0, int(BEFORE_ALL), True)
+    assert merged.take(1, [part(0, 10, 3, 2)]) == []
+    merged.advance(1, 3, 41, False)
+    assert closed(merged) == [("s", 0, 10, 3, 3.0)]
+
+
 def test_furthest_source_counts_where_all_are_idle() -> None:
     merged = MergedWindows(TUMBLING, 2)
     merged.take(0, [part(0, 10, 5)])
+    for _ in range(2):
+        merged.advance(0, 5, 40, True)
+        merged.advance(1, 5, 3, True)
+    assert closed(merged) == []
     merged.advance(0, 5, 40, True)
-    merged.advance(1, 5, 3, True)
     assert merged.watermark_ms == 40
     assert closed(merged) == [("s", 0, 10, 1, 1.0)]
 
@@ -109,7 +129,8 @@ def test_source_that_wakes_up_further_back_opens_nothing_that_is_closed(restored
     merged = MergedWindows(TUMBLING, 2)
     merged.take(0, [part(0, 10, 5)])
     merged.advance(0, 5, 40, False)
-    merged.advance(1, 3, 4, True)
+    for _ in range(2):
+        merged.advance(1, 3, 4, True)
     assert closed(merged) == [("s", 0, 10, 1, 1.0)]
     merged.advance(1, 4, 5, False)
     if restored:
