@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
+import numpy as np
 
 from platform_assets.contracts.topics import EVENTS
 from streaming.benchmark.arguments import Engine
@@ -142,10 +143,11 @@ def _run_platform(measurement: Measurement, filled: _Filled, folder: Path, say: 
         while timeline.processed < sent.records:
             time.sleep(LOOK_EVERY_S)
             worker.process.check()
+            if not timeline.records:
+                # Begun anew until there is something: what the start costs is not the events' doing.
+                cpu.start()
             for position in watcher.received():
                 if isinstance(position, Processed):
-                    if not cpu.is_running:
-                        cpu.start()
                     timeline.add(position.at_us, position.records)
                     moved = time.monotonic()
             if time.monotonic() - moved > STANDSTILL_S:
@@ -156,8 +158,7 @@ def _run_platform(measurement: Measurement, filled: _Filled, folder: Path, say: 
             say(f"{timeline.processed:,} of {sent.records:,} records processed")
         cpu.stop()
         measurement.cpu_cores = cpu.cores()
-        timed = timeline.processed - (timeline.records[0] if timeline.records else 0)
-        measurement.worker_cpu_us_per_event = cpu.us_per_event("worker", timed)
+        measurement.worker_cpu_us_per_event = cpu.us_per_event("worker", timeline.processed)
         measurement.worker_peak_rss_mb = worker.process.peak_rss_mb()
     rate = timeline.rate()
     measurement.processed, measurement.backlog_s = timeline.processed, 0.0
@@ -177,10 +178,12 @@ def _run_peer(measurement: Measurement, filled: _Filled, python: Path, folder: P
         "--folder", str(folder), "--group", f"{GROUP_PREFIX}{engine}-{load.run[:8]}",
     ]  # fmt: skip
     peak_mb = 0.0
+    cpu: list[tuple[float, float]] = []
     with child_process(f"{engine} job", command, folder / f"{engine}.log", patience_s=5) as job:
         # A result that is there is whole; some engines have no way of ending by themselves.
         for seconds in _until(lambda: job.has_ended() or output.exists(), PEER_S):
             peak_mb = max(peak_mb, job.peak_rss_mb() or 0.0)
+            cpu.append((time.time(), job.cpu_s() or 0.0))
             say(f"the {engine} job has run for {seconds:.0f} s")
         if not output.exists():
             how = "ended without" if job.has_ended() else f"did not write in {PEER_S:.0f} s"
@@ -190,6 +193,9 @@ def _run_peer(measurement: Measurement, filled: _Filled, python: Path, folder: P
     measurement.duration_s = round(took_s, 3)
     measurement.achieved_eps = round((sent.events - result.untimed) / took_s)
     measurement.worker_peak_rss_mb = peak_mb
+    began_s, ended_s = np.interp([result.first_s, result.last_s], *np.array(cpu).T).tolist()
+    measurement.cpu_cores["worker"] = round((ended_s - began_s) / took_s, 2)
+    measurement.worker_cpu_us_per_event = round((ended_s - began_s) * MICROSECONDS / sent.events, 2)
     check_windows(measurement, load, sent, result.windows)
     measurement.processed = sent.records - (measurement.lost or 0)
     measurement.backlog_s = 0.0

@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from streaming.benchmark.arguments import Engine, TestType
@@ -147,3 +148,4 @@ def test_stock_faust_does_the_same_job_with_the_same_result(tmp_path: Path) -> N
     assert (measurement.lost, measurement.duplicated, measurement.windows_match) == (0, 0, True)
     assert measurement.resent == 0
     assert measurement.achieved_eps
+    assert json.loads(msgspec.json.encode(measurement))["worker_cpu_us_per_event"] > 0
