@@ -103,6 +103,8 @@ class MemoryLog:
 
     def __init__(self) -> None:
         self.appended: list[Outgoing] = []
+        # Where the partitions of the events end: as far as any life has been fed.
+        self.ends: dict[int, int] = {}
         self.rejections: list[tuple[bytes, bytes]] = []
         self.failures = 0
         self.stores_half_of_what_fails = False
@@ -192,7 +194,11 @@ class Life:
         sink = LandingSink(self.zone, limits, decoding.SCHEMAS, verify=lambda _: None)
         self.lander = Lander(sink, self.threads, self.metrics)
         self.windows = WindowStage(
-            definitions, deduplicate=deduplicate, idle_timeout_s=idle_timeout_s, part_partitions=PARTITIONS
+            definitions,
+            deduplicate=deduplicate,
+            idle_timeout_s=idle_timeout_s,
+            part_partitions=PARTITIONS,
+            end_of_log=log.ends.get,
         )
         stages: dict[str, Stage] = {EVENTS.name: self.windows, PARTIALS.name: MergeStage(definitions)}
         self.emitters = {
@@ -235,6 +241,8 @@ class Life:
     async def feed(self, partition: int, values: Sequence[bytes], start: int, *, topic: str = EVENTS.name) -> Admission:
         """Take the values, which stand at dense offsets from `start` on."""
         numbered = list(enumerate(values, start))
+        if topic == EVENTS.name:
+            self.log.ends[partition] = max(self.log.ends.get(partition, 0), start + len(values))
         batch = a_batch(numbered, start=start, next_offset=start + len(values), topic=topic, partition=partition)
         return await self.take(batch)
 

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from platform_assets.contracts.landing import LandingFile
 from platform_assets.contracts.rejections import decode_rejection
 from platform_assets.contracts.topics import EVENTS, PARTIALS, REJECTED
-from platform_assets.contracts.windows import LateEvent
+from platform_assets.contracts.windows import LateEvent, WindowDefinition, WindowType
 from resources.landing_zone import LandingZone
 from streaming import emitter, pipeline
 from streaming.checkpoints import Checkpoint
@@ -33,7 +33,7 @@ from tests.streaming.lives import (
     shopping,
     until,
 )
-from tests.streaming_records import a_batch
+from tests.streaming_records import a_batch, at
 
 PLACE = (EVENTS.name, 0)
 EVERY_ROW = Limits(file_rows=1, file_age_s=1e9, buffer_bytes=1 << 40)
@@ -356,7 +356,7 @@ async def with_deaths(streams: list[list[bytes]], rng: random.Random, *, in_good
                 log.failures = 1
             positions = {place: position for place, position in positions.items() if place[0] == EVENTS.name}
             steps = 1_000_000 if is_last else rng.randint(0, 12)
-            while steps and (left := [place for place, at in positions.items() if at < ends[place[1]]]):
+            while steps and (left := [place for place, upto in positions.items() if upto < ends[place[1]]]):
                 steps -= 1
                 place = rng.choice(left)
                 partition = place[1]
@@ -412,6 +412,75 @@ def test_lives_that_are_killed_anywhere_make_what_one_life_would_have_made(seed:
         assert_same(await with_deaths(streams, rng, in_good_order=False), await uninterrupted(streams))
 
     asyncio.run(compare())
+
+
+QUICK = tuple(
+    WindowDefinition(name=name, key_field="user_id", window_type=window_type, size_ms=size_ms)
+    for name, window_type, size_ms in (("quick", WindowType.TUMBLING, 30), ("quick_session", WindowType.SESSION, 20))
+)
+
+
+async def under_a_clock(streams: list[list[bytes]], rng: random.Random) -> MemoryLog:
+    """Lives that are killed while the clock closes windows of milliseconds in the pauses, and one that is not."""
+    with TemporaryDirectory() as folder:
+        root, log = Path(folder), MemoryLog()
+        log.stores_half_of_what_fails = True
+        for number in range(6):
+            life = Life(
+                root,
+                log,
+                definitions=QUICK,
+                limits=EVERY_ROW,
+                checkpoint_interval_s=rng.choice([0.0, 0.03, 1e9]),
+                idle_timeout_s=0.01,
+            )
+            positions = await life.open([(EVENTS.name, partition) for partition in range(PARTITIONS)])
+            life.run()
+            log.failures = rng.choice([0, 0, 1])
+            steps = 1_000_000 if number == 5 else rng.randint(1, 8)
+            while steps and (left := [place for place, upto in positions.items() if upto < len(streams[place[1]])]):
+                steps -= 1
+                place = rng.choice(left)
+                values = streams[place[1]][positions[place] :][: rng.choice([1, 4, 15])]
+                assert await life.feed(place[1], values, positions[place]) is Admission.TAKE
+                positions[place] += len(values)
+                await asyncio.sleep(rng.choice([0, 0, 0.005, 0.03, 0.06]))
+            log.failures = 0
+            if number == 5:
+                await life.stop()
+            else:
+                await life.kill()
+        return log
+
+
+@settings(max_examples=6, deadline=None)
+@given(seed=st.integers(0, 2**32))
+def test_each_event_counts_once_or_is_late_once_whatever_the_clock_closed_before_a_death(seed: int) -> None:
+    """What silence closes depends on when; it is never told in two ways, and no event is in two windows or in none."""
+    rng = random.Random(seed)  # noqa: S311
+    streams = list[list[bytes]]()
+    for partition in range(PARTITIONS):
+        second, values = 0.0, list[bytes]()
+        for number in range(rng.randint(5, 60)):
+            second += rng.choice([0, 0.002, 0.004, 0.03])
+            moment = second - rng.choice([0, 0, 0.01, 0.04])
+            values.append(shopping(1000 * partition + number, moment, user=f"u{partition}{rng.randint(0, 1)}"))
+        # These end everything before them, and nothing ends theirs.
+        values += [shopping(1000 * partition + 900 + end, 86_400, user=f"u{partition}0") for end in range(2)]
+        streams.append(values)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(emitter, "TICK_S", 0.005)
+        log = asyncio.run(under_a_clock(streams, rng))
+    last_ms = int(at(86_400).timestamp() * 1000)
+    late = {event for event in log.late() if event.occurred_ms < last_ms}
+    assert len({(event.source_partition, event.source_offset) for event in late}) == len(late)
+    finals = log.finals()
+    for definition in QUICK:
+        counted = sum(
+            row[0] for place, row in finals.items() if place[0] == definition.name and place[2] < last_ms - 10
+        )
+        missed = sum(definition.name in event.windows for event in late)
+        assert counted + missed == sum(len(values) - 2 for values in streams)
 
 
 async def test_checkpoint_of_a_partition_that_is_older_than_its_ids_is_no_obstacle(tmp_path: Path) -> None:
