@@ -192,7 +192,7 @@ class Pipeline:
         if isinstance(outcome, DecodedBatch):
             if not await self._reject(outcome):
                 return Admission.NOT_OWNED
-            outcome = await self._threads.work(self._put, outcome, batch.high_watermark)
+            outcome = await self._threads.work(self._put, batch, outcome, time.perf_counter())
         if (emitter := self._emitters.get(batch.topic)) is not None:
             emitter.notify()
         if batch.topic in self._landed_topics:
@@ -209,16 +209,7 @@ class Pipeline:
         decoded = self._decoders[batch.topic](batch, log, dt.datetime.now(dt.UTC))
         if decoded.rejections:
             return decoded
-        admission = self._put(decoded, batch.high_watermark)
-        self._metrics.batch(
-            batch.topic,
-            batch.partition,
-            len(batch.records),
-            time.perf_counter() - begun,
-            next_offset=batch.next_offset,
-            high_watermark=batch.high_watermark or 0,
-        )
-        return admission
+        return self._put(batch, decoded, begun)
 
     def _admission(self, place: Partition, start: int, next_offset: int) -> Admission:
         log = self._logs.get(place)
@@ -231,7 +222,7 @@ class Pipeline:
             return Admission.REPEATED
         return Admission.GAP if start > min(positions) else Admission.TAKE
 
-    def _put(self, decoded: DecodedBatch, high_watermark: int | None) -> Admission:
+    def _put(self, batch: RecordBatch, decoded: DecodedBatch, begun: float) -> Admission:
         """Give every step what it has not had. The state of the partition may have changed since it was decoded."""
         place = (decoded.topic, decoded.partition)
         if self._logs.get(place) != decoded.log:
@@ -244,7 +235,16 @@ class Pipeline:
             self._metrics.buffered(self._sink.buffered_bytes)
         stage = self._stages.get(decoded.topic)
         if stage is not None:
-            stage.take(decoded, high_watermark)
+            stage.take(decoded, batch.high_watermark)
+        self._metrics.batch(
+            batch.topic,
+            batch.partition,
+            len(batch.records),
+            time.perf_counter() - begun,
+            next_offset=batch.next_offset,
+            high_watermark=batch.high_watermark or 0,
+            rejected=len(decoded.rejections),
+        )
         return Admission.TAKE
 
     async def _reject(self, decoded: DecodedBatch) -> bool:

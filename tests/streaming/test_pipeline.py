@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from prometheus_client.exposition import generate_latest
 
 from platform_assets.contracts.landing import LandingFile
 from platform_assets.contracts.rejections import decode_rejection
@@ -132,6 +133,21 @@ async def test_rejections_are_acknowledged_before_the_rows_that_cover_them_are_b
     log.on_append = lambda: None
     await life.stop()
     assert landed_offsets(tmp_path) == [0, 2]
+
+
+async def test_batches_with_and_without_rejections_are_counted_once_and_refused_ones_not(tmp_path: Path) -> None:
+    """The lag follows every batch that was taken, also one whose rejections had to be acknowledged first."""
+    life = Life(tmp_path, MemoryLog())
+    await life.open([PLACE])
+    await life.feed(0, [shopping(0, 0), shopping(1, 1)], 0)
+    await life.take(a_batch([(2, b"junk"), (3, shopping(3, 3))], start=2, next_offset=4))
+    await life.feed(0, [shopping(0, 0)], 0)
+    await life.feed(0, [shopping(9, 9)], 9)
+    page = generate_latest(life.metrics.registry).decode()
+    for name, value in (("events_total", 4.0), ("rejected_total", 1.0), ("lag_events", 0.0)):
+        assert f'analytics_stream_{name}{{partition="0",topic="events.v1"}} {value}' in page
+    assert life.pipeline.position(PLACE) == 4
+    await life.stop()
 
 
 async def test_batch_of_nothing_but_poison_moves_every_step_past_it(tmp_path: Path) -> None:
