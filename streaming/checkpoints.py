@@ -10,6 +10,7 @@ written like the sink's: temporary, synced, renamed, the folder synced. All call
 
 import contextlib
 import io
+import itertools
 import logging
 import re
 import shutil
@@ -76,10 +77,12 @@ class Checkpoints:
         self._ids_horizon = ids_horizon
 
     def newest(self, log: str, partition: int) -> Checkpoint | None:
-        """The newest checkpoint of a partition that can be read; None where there is none."""
+        """The newest checkpoint of a partition that can be read with its ids; None where there is none."""
         folder = self._folder(log, partition)
-        for _, path in reversed(_numbered(folder)):
+        for next_offset, path in reversed(_numbered(folder)):
             try:
+                for ids in itertools.islice(self._ids_files_before(log, partition, next_offset), 1):
+                    _read_ids(ids)
                 return _read_state(path)
             except (OSError, pa.ArrowInvalid, KeyError, ValueError) as error:
                 _log.error("checkpoint_unreadable path=%s reason=%s", path, error)

@@ -129,6 +129,22 @@ def test_checkpoint_that_cannot_be_read_gives_way_to_the_one_before(
     assert str(path) in caplog.text
 
 
+def test_checkpoint_whose_ids_cannot_be_read_gives_way_to_the_one_before(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Without them repeated events would count twice; the replay brings them again and writes them anew."""
+    checkpoints = kept(tmp_path)
+    checkpoints.write(LOG, 0, at_offset(5), SavedIds(0, 5, [(1, hashes(1))]))
+    checkpoints.write(LOG, 0, at_offset(9), SavedIds(5, 9, [(1, hashes(2))]))
+    damaged = folder(tmp_path) / "ids" / f"{5:020d}-{8:020d}.arrow"
+    damaged.write_bytes(damaged.read_bytes()[:40])
+    assert checkpoints.newest(LOG, 0) == at_offset(5)
+    assert "checkpoint_unreadable" in caplog.text
+    checkpoints.write(LOG, 0, at_offset(9), SavedIds(5, 9, [(1, hashes(2))]))
+    assert checkpoints.newest(LOG, 0) == at_offset(9)
+    assert as_lists(checkpoints.ids_until(LOG, 0, 9)) == [(1, [1, 2])]
+
+
 def test_checkpoints_go_on_below_one_that_cannot_be_read(tmp_path: Path) -> None:
     """The replay passes its offset in time; until then the readable ones count."""
     checkpoints = kept(tmp_path)
