@@ -17,10 +17,9 @@ import pytest
 from resources.event_log.topics import ensure_topics
 from tests.faults.brokers import BROKERS
 from tests.faults.proxy import Proxy
-from tests.faults.scene import Scene
+from tests.faults.scene import FEW_ROUNDS, Scene
 from tests.faults.workers import Workers
 
-FEW_ROUNDS = 3
 _PROPERTY = "fault"
 
 

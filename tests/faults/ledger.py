@@ -102,15 +102,16 @@ class Ledger:
         self._settle()
 
     def finish(self) -> dict[int, int]:
-        """Stop, then append one event of now to every partition: returns the end of each partition's log, exactly.
+        """Stop, then append one event of this minute to every partition: returns the end of its log, exactly.
 
         The embedded broker cannot be asked for it; an acknowledged offset is right on any broker. All windows before
-        that event end.
+        that event end, its own only when the partition has been idle for a minute.
         """
         self.pause()
         self._ends = {}
+        minute = dt.datetime.now(dt.UTC).replace(second=0, microsecond=0)
         for partition in range(EVENTS.partitions):
-            self._produce(*self._new_event(f"last{partition}", dt.datetime.now(dt.UTC)), partition=partition)
+            self._produce(*self._new_event(f"last{partition}", minute), partition=partition)
         self._settle()
         assert sorted(self._ends) == list(range(EVENTS.partitions)), "the closing events were not acknowledged"
         return dict(self._ends)

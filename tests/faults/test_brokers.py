@@ -1,18 +1,13 @@
 """Brokers that die or sleep, and networks that are cut or slow (F7, F9, F10)."""
 
-import os
-
 import pytest
 
 from resources.event_log.topics import ensure_topics
 from tests.faults import invariants
 from tests.faults.ledger import Fate, Ledger
-from tests.faults.scene import Scene
+from tests.faults.scene import FEW_ROUNDS, Scene
 
 pytestmark = pytest.mark.integration
-
-# 30 s in the long runs; in the short one still four times the session.
-STOPPED_S = 30.0 if int(os.environ.get("FAULT_ROUNDS", "3")) > 3 else 8.0
 
 
 def test_broker_killed_and_started_again_loses_nothing_that_it_keeps(scene: Scene) -> None:
@@ -34,9 +29,9 @@ def test_broker_killed_and_started_again_loses_nothing_that_it_keeps(scene: Scen
         ledger.wait_acknowledged(500)
     scene.recover(ledger, scene.log(), workers=1)
     scene.drain(ledger, workers=1)
-    scene.check_windows()
+    scene.check_windows(merged=scene.broker.keeps_its_log)
     missing = invariants.check_events(
-        ledger, invariants.landed_events(scene.zone), forgotten=not scene.broker.keeps_its_log
+        ledger, invariants.landed_events(scene.zone), forgotten=not scene.broker.keeps_its_log, may_repeat=True
     )
     assert missing <= forgotten
     scene.notes.append(f"lost with the broker: {len(missing)} of {len(forgotten)} acknowledged")
@@ -44,13 +39,15 @@ def test_broker_killed_and_started_again_loses_nothing_that_it_keeps(scene: Scen
 
 def test_broker_that_sleeps_longer_than_the_session_doubles_nothing(scene: Scene) -> None:
     """F9: SIGSTOP, then SIGCONT; two workers, whose session expires meanwhile."""
+    # In the short run still four times the session.
+    stopped_s = 30.0 if scene.rounds > FEW_ROUNDS else 8.0
     log = scene.log()
     for _ in range(2):
         scene.workers.start_ready()
-    ledger = Ledger(scene.broker.address, scene.seed, delivery_timeout_s=STOPPED_S + 30).start()
+    ledger = Ledger(scene.broker.address, scene.seed, delivery_timeout_s=stopped_s + 30).start()
     scene.moment(2.0)
     scene.broker.stop()
-    scene.pass_time(STOPPED_S)
+    scene.pass_time(stopped_s)
     scene.broker.resume()
     ledger.wait_acknowledged(500)
     scene.recover(ledger, log, workers=2)

@@ -18,7 +18,7 @@ def test_rewound_offsets_and_repeated_events_land_every_offset_once(scene: Scene
     """F15: between two lives of the worker the group is set back to 0 and some newest files are taken away."""
     log = scene.log()
     ledger = Ledger(scene.broker.address, scene.seed, duplicates=0.1).start()
-    for _ in range(scene.rounds):
+    for _ in range(scene.repeats):
         worker = scene.workers.start_ready()
         scene.recover(ledger, log)
         assert worker.end() == 0

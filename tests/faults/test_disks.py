@@ -6,7 +6,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from functools import partial
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import psutil
 import pytest
@@ -53,9 +53,8 @@ def test_failing_sync_pauses_the_worker_and_loses_nothing(scene: Scene) -> None:
     log = scene.log()
     ledger = Ledger(scene.broker.address, scene.seed).start()
     for step in ("sync-file", "sync-folder", "rename"):
-        worker = start_at_fault(scene, "fail", step, scene.choices.randint(3, 9), 3)
-        wait_until(partial(has_resumed, worker), scene.workers.logs, 30)
-        assert "Input/output error (injected)" in worker.log
+        worker = start_at_fault(scene, "fail", step, scene.choices.randint(20, 40), 2)
+        wait_until(partial(has_met_the_fault, worker), scene.workers.logs, 30)
         scene.recover(ledger, log)
         assert worker.end() == 0
     scene.workers.start_ready()
@@ -64,9 +63,9 @@ def test_failing_sync_pauses_the_worker_and_loses_nothing(scene: Scene) -> None:
     assert not invariants.check_events(ledger, invariants.landed_events(scene.zone))
 
 
-def has_resumed(worker: Worker) -> bool:
-    """It paused and went on."""
-    return "landing_resumed" in worker.log
+def has_met_the_fault(worker: Worker) -> bool:
+    """A file of the sink, or a checkpoint, could not be written; both are tried again."""
+    return "Input/output error (injected)" in worker.log
 
 
 @pytest.mark.parametrize("scene", ["embedded"], indirect=True)
@@ -107,7 +106,7 @@ def test_full_disk_pauses_the_worker_until_there_is_room(small_disk: Path, scene
     log = scene.log()
     worker = scene.workers.start_ready()
     ledger = Ledger(scene.broker.address, scene.seed).start()
-    for _ in range(scene.rounds):
+    for _ in range(scene.repeats):
         scene.recover(ledger, log)
         scene.moment(1.0)
         ballast = small_disk / "ballast"
@@ -130,30 +129,30 @@ def paused_reason(worker: Worker) -> str:
 
 
 def test_torn_files_are_found_and_landed_again_from_the_log(scene: Scene) -> None:
-    """F14: the newest files of each partition are cut short, emptied or overwritten under their finished names."""
+    """F14: the newest file of each partition is cut short or emptied under its finished name."""
     log = scene.log()
     ledger = Ledger(scene.broker.address, scene.seed).start()
-    torn: list[Path] = []
-    for _ in range(scene.rounds):
+    torn: list[PurePosixPath] = []
+    for _ in range(scene.repeats):
         worker = scene.workers.start_ready()
         scene.recover(ledger, log)
-        for path in torn:
-            assert f"file_torn path={path.relative_to(scene.zone.root)}" in worker.log
+        assert all(f"file_torn path={path}" in worker.log for path in torn)
         assert worker.end() == 0
         torn = [tear(scene, log, partition) for partition in range(EVENTS.partitions)]
-    scene.workers.start_ready()
+    worker = scene.workers.start_ready()
+    assert all(f"file_torn path={path}" in worker.log for path in torn)
     scene.drain(ledger)
     scene.check_windows()
     assert not invariants.check_events(ledger, invariants.landed_events(scene.zone))
 
 
-def tear(scene: Scene, log: str, partition: int) -> Path:
-    """Cut the newest file of a partition, anywhere."""
+def tear(scene: Scene, log: str, partition: int) -> PurePosixPath:
+    """Cut the newest file of a partition, anywhere; returns its path below the root."""
     newest = [file for file in scene.zone.files(EVENTS.name, log) if file.partition == partition][-1]
     path = scene.zone.root / newest.path
     whole = path.read_bytes()
     path.write_bytes(whole[: scene.choices.choice([0, 5, len(whole) // 2, len(whole) - 1])])
-    return path
+    return newest.path
 
 
 @pytest.mark.parametrize("scene", ["embedded"], indirect=True)

@@ -13,11 +13,9 @@ from typing import Any
 from tests.conftest import free_port
 from tests.faults.waiting import wait_until
 
-# The session is short so that a test does not wait for it.
+# The session is short so that a test does not wait for it; all else is as in production.
 SESSION_TIMEOUT_S = 2.0
 MAX_FILE_AGE_S = 0.4
-# An idle partition's windows end by the clock; the recomputation knows the records only.
-IDLE_TIMEOUT_S = 3600.0
 
 
 class Worker:
@@ -102,7 +100,6 @@ class Workers:
             "ANALYTICS_STREAMING__WEB_PORT": str(web_port),
             "ANALYTICS_STREAMING__MAX_FILE_AGE_S": str(MAX_FILE_AGE_S),
             "ANALYTICS_STREAMING__SESSION_TIMEOUT_S": str(SESSION_TIMEOUT_S),
-            "ANALYTICS_STREAMING__IDLE_TIMEOUT_S": str(IDLE_TIMEOUT_S),
             **self._settings,
             **settings,
         }
