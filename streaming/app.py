@@ -28,7 +28,7 @@ from streaming.pipeline import Pipeline
 from streaming.publishing import NewsLog
 from streaming.rejecting import RejectionLog
 from streaming.seeking import SeekBack
-from streaming.sink import Admission, LandingSink, Limits
+from streaming.sink import LandingSink, Limits, Partition
 from streaming.stage import Stage
 from streaming.threads import Threads
 from streaming.windowing import WindowStage
@@ -43,7 +43,7 @@ WAITING_BATCHES = 8
 STALL_CHECK_INTERVAL_S = 5.0
 METADATA_MAX_AGE_MS = 3_000
 LIVE_FEATURES_INTERVAL_S = 1.0
-FETCH_WAIT_MS = 20
+FETCH_WAIT_MS = 5
 
 
 def create_app(settings: Settings, *, part_partitions: int = PARTIALS.partitions) -> Any:
@@ -77,13 +77,13 @@ def create_app(settings: Settings, *, part_partitions: int = PARTIALS.partitions
     writers = _Writers(settings)
     pipeline = _pipeline(app, settings, writers, part_partitions)
     app.pipeline = pipeline
+    app.seek_back = SeekBack(app, pipeline)
     topics = frozenset(pipeline.topics)
     use_batches(app, MicroBatches(topics, positions=_KeptPositions(pipeline), fetch_wait_ms=FETCH_WAIT_MS))
     _connect_lifecycle(app, pipeline, writers)
-    seek_back = SeekBack(app, pipeline)
-    app.timer(STALL_CHECK_INTERVAL_S)(seek_back.where_nothing_moved)
+    app.timer(STALL_CHECK_INTERVAL_S)(app.seek_back.where_nothing_moved)
     for name in sorted(topics):
-        _add_agent(app, pipeline, seek_back, name)
+        _add_agent(app, pipeline, name)
     add_pages(app, pipeline)
     add_metrics_page(app, pipeline.metrics)
     return app
@@ -142,6 +142,9 @@ def _pipeline(app: Any, settings: Settings, writers: _Writers, part_partitions: 
         PARTIALS.name: MergeStage(DEFINITIONS, tell=tell),
     }
 
+    async def seek_back(place: Partition) -> None:
+        await app.seek_back.after_gap(TP(*place))
+
     def gives_up() -> bool:
         return bool(app.should_stop or app.rebalancing)
 
@@ -171,6 +174,7 @@ def _pipeline(app: Any, settings: Settings, writers: _Writers, part_partitions: 
         incarnations=incarnations,
         append_rejections=writers.rejections.append,
         gives_up=gives_up,
+        on_gap=seek_back,
         threads=threads,
         metrics=metrics,
     )
@@ -190,15 +194,13 @@ class _KeptPositions:
         return self._pipeline.kept((partition.topic, partition.partition))
 
 
-def _add_agent(app: Any, pipeline: Pipeline, seek_back: SeekBack, name: str) -> None:
+def _add_agent(app: Any, pipeline: Pipeline, name: str) -> None:
     topic = app.topic(name, key_serializer="raw", value_serializer="raw")
 
     async def take(batches: Any) -> None:
         async for batch in batches:
             try:
-                admission = await pipeline.take(batch)
-                if admission is Admission.GAP:
-                    await seek_back.after_gap(TP(batch.topic, batch.partition))
+                await pipeline.put(batch)
             except Exception as error:
                 # Faust would log this, restart the agent and go on; what is not understood must stop the worker.
                 await app.crash(error)

@@ -21,12 +21,17 @@ from streaming.incarnations import Incarnations
 from streaming.landed_events import landed_events
 from streaming.lander import FIRST_RETRY_S, LONGEST_RETRY_S, Lander
 from streaming.metrics import StreamMetrics
-from streaming.record_batch import RecordBatch
+from streaming.record_batch import RecordBatch, joined
 from streaming.sink import Admission, Partition
 from streaming.stage import Restored, Stage
 from streaming.threads import Threads
 
 _log = logging.getLogger(__name__)
+
+MAX_QUEUED_RECORDS = 20_000
+MAX_JOINED_RECORDS = 10_000
+QUEUE_CHECK_S = 0.002
+DRAIN_S = 5.0
 
 AppendRejections = Callable[[list[tuple[bytes, bytes]]], Awaitable[None]]
 """Appends records to the rejected topic and returns when the broker has acknowledged them; raises LogUnavailable."""
@@ -48,10 +53,14 @@ class Pipeline:
         incarnations: Incarnations,
         append_rejections: AppendRejections,
         gives_up: Callable[[], bool],
+        on_gap: Callable[[Partition], Awaitable[None]],
         threads: Threads,
         metrics: StreamMetrics,
     ) -> None:
-        """`gives_up` says that waiting must end: the worker stops, or its partitions are being taken away."""
+        """`gives_up` says that waiting must end: the worker stops, or its partitions are being taken away.
+
+        `on_gap` fetches a partition again from its position, after a batch that does not follow on it.
+        """
         self._zone = zone
         self._lander = lander
         self._sink = lander.sink
@@ -63,11 +72,15 @@ class Pipeline:
         self._incarnations = incarnations
         self._append_rejections = append_rejections
         self._gives_up = gives_up
+        self._on_gap = on_gap
         self._threads = threads
         self._metrics = metrics
         self._logs: dict[Partition, str] = {}
         self._ready = False
         self._steps: asyncio.Task[None] | None = None
+        self._queue: list[RecordBatch] = []
+        self._queued_records = 0
+        self._arrived = asyncio.Event()
         # Arrow's first array imports pandas where it is installed, a second that the group join hides.
         threads.warm_up(self._decode_nothing)
 
@@ -101,7 +114,7 @@ class Pipeline:
         return None if log is None else min(self._step_positions(place, log), default=None)
 
     def kept(self, place: Partition) -> int | None:
-        """Everything below this offset has landed and is in a checkpoint; None where nothing is known of it."""
+        """Everything below this offset has landed; None where nothing has. For those who watch the group's lag."""
         owned = self._sink.find(*place)
         return owned.landed if owned is not None and owned.landed > 0 else None
 
@@ -118,6 +131,7 @@ class Pipeline:
 
     async def _run(self) -> None:
         async with asyncio.TaskGroup() as group:
+            group.create_task(self._take_queued())
             group.create_task(self._lander.run())
             for emitter in self._emitters.values():
                 group.create_task(emitter.run())
@@ -182,6 +196,39 @@ class Pipeline:
         # Written before the first record lands: from now on the absence of a checkpoint means that there never was one.
         self._checkpoints.write(log.log, partition, Checkpoint.empty(stage.topic, landed), None)
         return Restored(landed)
+
+    async def put(self, batch: RecordBatch) -> None:
+        """Have a batch taken soon; returns when there is room for more.
+
+        What waits together is taken together: at 20,000 events/s a fetch brings forty, and a step between the threads
+        takes longer than counting them.
+        """
+        self._queue.append(batch)
+        self._queued_records += len(batch.records)
+        self._arrived.set()
+        while self._queued_records > MAX_QUEUED_RECORDS and not self._gives_up():
+            await asyncio.sleep(QUEUE_CHECK_S)
+
+    async def _take_queued(self) -> None:
+        while True:
+            await self._arrived.wait()
+            self._arrived.clear()
+            waiting, self._queue = self._queue, []
+            for batch in joined(waiting, MAX_JOINED_RECORDS):
+                admission = await self.take(batch)
+                self._queued_records -= len(batch.records)
+                if admission is Admission.GAP:
+                    await self._on_gap((batch.topic, batch.partition))
+
+    async def _drain(self) -> None:
+        """Let what is queued be taken; what takes longer is left to the log."""
+        deadline = time.monotonic() + DRAIN_S
+        while self._queued_records and self._is_running and time.monotonic() < deadline:
+            await asyncio.sleep(QUEUE_CHECK_S)
+
+    @property
+    def _is_running(self) -> bool:
+        return self._steps is not None and not self._steps.done()
 
     async def take(self, batch: RecordBatch) -> Admission:
         """Take a batch through the steps; returns when there is room for more.
@@ -271,6 +318,7 @@ class Pipeline:
         """Publish, save and land what there is of these partitions, and own them no more."""
         wanted = [place for place in partitions if place in self._logs]
         self._ready = False
+        await self._drain()
         for topic, emitter in self._emitters.items():
             await emitter.finish([partition for found, partition in wanted if found == topic])
         await self._lander.release([place for place in wanted if place[0] in self._landed_topics])

@@ -62,3 +62,25 @@ class RecordBatch:
     def timestamps_ms(self) -> list[int]:
         """The records' broker or producer times in milliseconds since the epoch."""
         return [record.timestamp for record in self.records]
+
+
+def joined(batches: Sequence[RecordBatch], max_records: int) -> list[RecordBatch]:
+    """The same batches, as far as they follow on each other as one, in the order in which the first of each came."""
+    found: list[RecordBatch] = []
+    last: dict[tuple[str, int], int] = {}
+    for batch in batches:
+        place = (batch.topic, batch.partition)
+        index = last.get(place)
+        before = None if index is None else found[index]
+        if (
+            index is None
+            or before is None
+            or before.next_offset != batch.start
+            or len(before.records) + len(batch.records) > max_records
+        ):
+            last[place] = len(found)
+            found.append(batch)
+            continue
+        records = [*before.records, *batch.records]
+        found[index] = RecordBatch(*place, before.start, batch.next_offset, records, batch.high_watermark)
+    return found

@@ -29,7 +29,8 @@ CREATE TABLE IF NOT EXISTS live_windows (
 """
 # A replay after a crash passes through older windows again; equal ends are later states of one window.
 _PUT = """
-INSERT INTO live_windows VALUES (?, ?, ?, ?, ?, ?)
+INSERT INTO live_windows
+SELECT value ->> 0, :name, :version, value ->> 1, value ->> 2, value -> 3 FROM json_each(:windows) WHERE TRUE
 ON CONFLICT DO UPDATE SET start_ms = excluded.start_ms, end_ms = excluded.end_ms, window_values = excluded.window_values
 WHERE excluded.end_ms >= end_ms
 """
@@ -77,10 +78,10 @@ class SqliteLiveStore:
         Raises:
             OnlineStoreError: the file cannot be written; nothing is changed.
         """
-        name, version, encode = definition.name, definition.version, _encoder.encode
-        encoded = [(row[0], name, version, row[1], row[2], encode(row[3:]).decode()) for row in rows]
+        # One statement: SQLite gives the interpreter back once, not at every row, while the stream's threads want it.
+        windows = _encoder.encode([(row[0], row[1], row[2], row[3:]) for row in rows]).decode()
         with self._database.write() as writer:
-            writer.executemany(_PUT, encoded)
+            writer.execute(_PUT, {"name": definition.name, "version": definition.version, "windows": windows})
 
     def get_live(self, feature_set: LiveFeatureSet, entity_ids: Sequence[str]) -> dict[str, LiveVector]:
         """Every entity's windows are of one state; see `platform_assets.features.live` for what becomes of them.

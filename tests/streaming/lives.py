@@ -224,10 +224,15 @@ class Life:
             incarnations=incarnations or FixedIncarnations(),
             append_rejections=log.reject,
             gives_up=lambda: self.gives_up,
+            on_gap=self._note_gap,
             threads=self.threads,
             metrics=self.metrics,
         )
+        self.gaps: list[Partition] = []
         self._running: asyncio.Task[None] | None = None
+
+    async def _note_gap(self, place: Partition) -> None:
+        self.gaps.append(place)
 
     async def open(self, partitions: Collection[Partition] | None = None) -> dict[Partition, int]:
         """Own partitions, all of the events and of the parts unless told otherwise."""
