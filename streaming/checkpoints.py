@@ -68,6 +68,10 @@ class Checkpoint:
         return cls(topic, next_offset, int(BEFORE_ALL))
 
 
+class CheckpointsDamaged(RuntimeError):
+    """A partition's checkpoints are there and cannot be read; the message says what to do."""
+
+
 class Checkpoints:
     """The checkpoints of one app, below the root of the landing zone."""
 
@@ -77,8 +81,13 @@ class Checkpoints:
         self._ids_horizon = ids_horizon
 
     def newest(self, log: str, partition: int) -> Checkpoint | None:
-        """The newest checkpoint of a partition that can be read with its ids; None where there is none."""
+        """The newest checkpoint of a partition that can be read with its ids; None where there is none.
+
+        Raises:
+            CheckpointsDamaged: there are some, and none can be read.
+        """
         folder = self._folder(log, partition)
+        unreadable: Exception | None = None
         for next_offset, path in reversed(_numbered(folder)):
             try:
                 for ids in itertools.islice(self._ids_files_before(log, partition, next_offset), 1):
@@ -86,7 +95,13 @@ class Checkpoints:
                 return _read_state(path)
             except (OSError, pa.ArrowInvalid, KeyError, ValueError) as error:
                 _log.error("checkpoint_unreadable path=%s reason=%s", path, error)
-        return None
+                unreadable = error
+        if unreadable is None:
+            return None
+        raise CheckpointsDamaged(
+            f"{folder}: no checkpoint can be read, so what the windows held is not known. Restore the folder, or "
+            "remove it: windows then begin where the landing files end."
+        ) from unreadable
 
     def ids_until(self, log: str, partition: int, next_offset: int) -> list[tuple[int, Hashes]]:
         """The ids within the horizon that the offsets below `next_offset` brought, by bucket, oldest first."""

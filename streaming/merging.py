@@ -27,7 +27,7 @@ from streaming.checkpoints import Checkpoint, SavedTable
 from streaming.decoding import DecodedBatch
 from streaming.event_columns import EventColumns
 from streaming.sink import Admission
-from streaming.stage import Emission, Outgoing, Restored, Saved
+from streaming.stage import Emission, Outgoing, Restored, Saved, Tally
 from streaming.windowing import ROWS_PER_RECORD, Tell
 
 _log = logging.getLogger(__name__)
@@ -88,6 +88,10 @@ class MergeStage:
             self._take(owned, updates)
         owned.position = decoded.next_offset
         return Admission.TAKE
+
+    def tally(self, partition: int) -> Tally:
+        """See `Stage.tally`."""
+        return Tally(windows_open=sum(map(len, self._owned[partition].merged.values())))
 
     def collect(self, partitions: Collection[int], save: Collection[int]) -> Emission:
         """See `Stage.collect`."""

@@ -23,7 +23,7 @@ from streaming.lander import FIRST_RETRY_S, LONGEST_RETRY_S, Lander
 from streaming.metrics import StreamMetrics
 from streaming.record_batch import RecordBatch, joined
 from streaming.sink import Admission, Partition
-from streaming.stage import Restored, Stage
+from streaming.stage import Restored, Stage, Tally
 from streaming.threads import Threads
 
 _log = logging.getLogger(__name__)
@@ -281,8 +281,12 @@ class Pipeline:
             self._sink.take(decoded)
             self._metrics.buffered(self._sink.buffered_bytes)
         stage = self._stages.get(decoded.topic)
+        before = after = Tally()
         if stage is not None:
+            before = stage.tally(decoded.partition)
             stage.take(decoded, batch.high_watermark)
+            after = stage.tally(decoded.partition)
+            self._metrics.windows_open(decoded.topic, decoded.partition, after.windows_open)
         self._metrics.batch(
             batch.topic,
             batch.partition,
@@ -291,6 +295,8 @@ class Pipeline:
             next_offset=batch.next_offset,
             high_watermark=batch.high_watermark or 0,
             rejected=len(decoded.rejections),
+            late=after.late - before.late,
+            duplicates=after.duplicates - before.duplicates,
         )
         return Admission.TAKE
 

@@ -55,6 +55,15 @@ class Restored:
     ids: Sequence[tuple[int, Hashes]] = ()
 
 
+@dataclass(frozen=True)
+class Tally:
+    """What a stage has not counted in windows of an owned partition, since it was opened, and how many are open."""
+
+    late: int = 0
+    duplicates: int = 0
+    windows_open: int = 0
+
+
 class Stage(Protocol):
     """One topic's step."""
 
@@ -74,6 +83,10 @@ class Stage(Protocol):
 
     def take(self, decoded: DecodedBatch, high_watermark: int | None) -> Admission:
         """Take a batch; where it begins before the position, only what is new of it. The log ends at the watermark."""
+        ...
+
+    def tally(self, partition: int) -> Tally:
+        """For the metrics."""
         ...
 
     def collect(self, partitions: Collection[int], save: Collection[int]) -> Emission:

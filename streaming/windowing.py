@@ -30,7 +30,7 @@ from streaming.checkpoints import Checkpoint, SavedIds, SavedTable
 from streaming.decoding import DecodedBatch
 from streaming.event_columns import EventColumns
 from streaming.sink import Admission
-from streaming.stage import Emission, Outgoing, Restored, Saved
+from streaming.stage import Emission, Outgoing, Restored, Saved, Tally
 from streaming.window_columns import Needed, WindowColumns, from_offset
 
 # A row is some 60 bytes of JSON; a broker takes records of 1 MB unless told otherwise.
@@ -65,6 +65,8 @@ class _Partition:
     parts_told_s: float = 0.0
     parts_told: tuple[int, bool] | None = None
     is_idle: bool = False
+    late_count: int = 0
+    duplicate_count: int = 0
 
 
 class WindowStage:
@@ -161,10 +163,17 @@ class WindowStage:
         events = from_offset(events, owned.position)
         if len(events):
             taken = owned.windows.process(WindowColumns(events, self._needed))
+            owned.late_count += len(taken.late)
+            owned.duplicate_count += taken.duplicates
             if taken.late:
                 owned.late += _late_events(taken, events, owned)
             self._note_ids(owned)
             owned.last_watermark_ms = owned.windows.watermark.value_ms
+
+    def tally(self, partition: int) -> Tally:
+        """See `Stage.tally`."""
+        owned = self._owned[partition]
+        return Tally(owned.late_count, owned.duplicate_count, owned.windows.open_count)
 
     def collect(self, partitions: Collection[int], save: Collection[int]) -> Emission:
         """See `Stage.collect`."""

@@ -15,7 +15,7 @@ from platform_assets.windows.accumulators import Accumulators
 from platform_assets.windows.columns import Hashes
 from platform_assets.windows.watermark import BEFORE_ALL
 from streaming import checkpoints as checkpoints_module
-from streaming.checkpoints import Checkpoint, Checkpoints, SavedIds, SavedTable
+from streaming.checkpoints import Checkpoint, Checkpoints, CheckpointsDamaged, SavedIds, SavedTable
 
 TOPIC, LOG = "events.v1", "log1"
 HORIZON = 3
@@ -143,6 +143,15 @@ def test_checkpoint_whose_ids_cannot_be_read_gives_way_to_the_one_before(
     checkpoints.write(LOG, 0, at_offset(9), SavedIds(5, 9, [(1, hashes(2))]))
     assert checkpoints.newest(LOG, 0) == at_offset(9)
     assert as_lists(checkpoints.ids_until(LOG, 0, 9)) == [(1, [1, 2])]
+
+
+def test_checkpoints_of_which_none_can_be_read_are_an_error_with_the_remedy(tmp_path: Path) -> None:
+    """To begin anew would be to lose what the windows held, in silence."""
+    checkpoints = kept(tmp_path)
+    for next_offset in (5, 9):
+        checkpoints.write(LOG, 0, at_offset(next_offset), None).write_bytes(b"junk")
+    with pytest.raises(CheckpointsDamaged, match="Restore the folder, or remove it"):
+        checkpoints.newest(LOG, 0)
 
 
 def test_checkpoints_go_on_below_one_that_cannot_be_read(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from platform_assets.contracts.events import encode_event
 from platform_assets.contracts.landing import EVENT_COLUMNS, REJECTION_COLUMNS
 from platform_assets.contracts.rejections import Origin, decode_rejection, encode_rejection, reject_in_the_stream
 from platform_assets.contracts.topics import EVENTS, REJECTED
-from streaming.decoding import decode_events, decode_rejections, rejection_record
+from streaming.decoding import DecodedBatch, decode_events, decode_rejections, rejection_record
 from tests.streaming_records import NOW, a_batch, an_event
 
 PURCHASE = {
@@ -28,13 +28,19 @@ PURCHASE = {
 }
 
 
+def rows_of(decoded: DecodedBatch) -> pa.RecordBatch:
+    """The rows, which topics that land have."""
+    assert decoded.rows is not None
+    return decoded.rows
+
+
 def test_decoding_keeps_every_field_and_the_place_of_the_record() -> None:
     """A row is the event, its payload as JSON text, and log, partition and offset."""
     occurred = dt.datetime(2017, 1, 1, 6, 30, 1, 5, tzinfo=dt.timezone(dt.timedelta(hours=-5)))
     event = an_event("a", occurred_at=occurred, payload={"n": [1, {"ä": None}]}, correlation_id="c")
     decoded = decode_events(a_batch([(7, encode_event(event))], start=5, next_offset=9, partition=3), "log1", NOW)
-    assert list(EVENT_COLUMNS) == decoded.rows.schema.names
-    row = decoded.rows.to_pylist()[0]
+    assert list(EVENT_COLUMNS) == rows_of(decoded).schema.names
+    row = rows_of(decoded).to_pylist()[0]
     assert row | {"payload": json.loads(row["payload"])} == {
         "event_id": "a",
         "event_type": "user_action",
@@ -76,7 +82,7 @@ def test_decoding_rejects_what_breaks_the_contract_and_keeps_its_neighbours(valu
     """Poison is named with reason and place, and never stops the records around it."""
     good = encode_event(an_event("g"))
     decoded = decode_events(a_batch([(0, good), (1, value), (2, good)], start=0, next_offset=3), "log1", NOW)
-    assert decoded.rows["kafka_offset"].to_pylist() == [0, 2]
+    assert rows_of(decoded)["kafka_offset"].to_pylist() == [0, 2]
     (rejection,) = decoded.rejections
     assert pa.compute.match_substring_regex(pa.array([rejection.reason]), reason)[0].as_py(), rejection.reason
     assert (rejection.origin, rejection.source_topic, rejection.source_log) == (Origin.STREAM, EVENTS.name, "log1")
@@ -97,11 +103,13 @@ def test_decoding_accounts_for_every_record(values: list[bytes | None]) -> None:
     """Rows and rejections together are the records, each exactly once, on both topics."""
     batch = a_batch(list(enumerate(values)), start=0, next_offset=len(values))
     decoded = decode_events(batch, "log1", NOW)
-    places = decoded.rows["kafka_offset"].to_pylist() + [rejection.source_offset for rejection in decoded.rejections]
+    places = rows_of(decoded)["kafka_offset"].to_pylist() + [
+        rejection.source_offset for rejection in decoded.rejections
+    ]
     assert sorted(places) == list(range(len(values)))
-    decoded.rows.validate(full=True)
+    rows_of(decoded).validate(full=True)
     landed = decode_rejections(batch, "log1", NOW)
-    assert landed.rows["kafka_offset"].to_pylist() == list(range(len(values)))
+    assert rows_of(landed)["kafka_offset"].to_pylist() == list(range(len(values)))
     assert not landed.rejections
 
 
@@ -114,8 +122,8 @@ def test_rejected_topic_lands_rejections_as_they_are_and_junk_as_its_own_rejecti
     wide = encode_rejection(rejection).replace(b'"source_partition":2', b'"source_partition":99999999999')
     values = [(0, encode_rejection(rejection)), (1, b"junk"), (2, None), (3, naive), (4, wide)]
     decoded = decode_rejections(a_batch(values, start=0, next_offset=5, topic=REJECTED.name), "R", NOW)
-    assert decoded.rows.schema.names == list(REJECTION_COLUMNS)
-    rows = decoded.rows.to_pylist()
+    assert rows_of(decoded).schema.names == list(REJECTION_COLUMNS)
+    rows = rows_of(decoded).to_pylist()
     assert rows[0]["rejection_id"] == rejection.rejection_id
     assert rows[0]["source_offset"] == 9
     assert [row["reason"].split(":")[0] for row in rows[1:]] == ["Not a rejection"] * 4

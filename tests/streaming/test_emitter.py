@@ -17,7 +17,7 @@ from streaming.decoding import DecodedBatch
 from streaming.emitter import Emitter
 from streaming.event_columns import EventColumns
 from streaming.sink import Admission
-from streaming.stage import Emission, Outgoing, Restored, Saved
+from streaming.stage import Emission, Outgoing, Restored, Saved, Tally
 from streaming.threads import Threads
 from tests.streaming.lives import until
 
@@ -42,6 +42,9 @@ class Counter:
 
     def save(self, partition: int) -> Saved:
         return Saved(TOPIC, LOG, partition, Checkpoint.empty(TOPIC, self.counts.get(partition, 0)))
+
+    def tally(self, partition: int) -> Tally:
+        return Tally()
 
     def collect(self, partitions: Collection[int], save: Collection[int]) -> Emission:
         self.collected += 1
