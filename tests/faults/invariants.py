@@ -74,16 +74,17 @@ def check_events(
 
 
 def _check_order(landed: list[LandedEvent]) -> None:
-    """I6: the first copies of a user's events stand in the order in which they were sent."""
-    newest: dict[str, int] = {}
+    """I6: in each log the first copies of a user's events stand in the order in which they were sent."""
+    newest: dict[tuple[str, str], int] = {}
     seen: set[str] = set()
     for row in landed:
         if row.event_id in seen:
             continue
         seen.add(row.event_id)
         user, _, number = row.event_id.rpartition("-")
-        assert newest.get(user, 0) < int(number), f"I6: {row.event_id} stands after {user}-{newest[user]}"
-        newest[user] = int(number)
+        before = newest.get((row.log, user), 0)
+        assert before < int(number), f"I6: {row.event_id} stands after {user}-{before}"
+        newest[row.log, user] = int(number)
 
 
 def check_counts(ledger: Ledger, landed: list[LandedEvent], zone: LandingZone) -> None:

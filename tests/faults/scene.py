@@ -106,7 +106,8 @@ class Scene:
             missing = expected.keys() - final_results(self.zone, sources).keys()
             return f"I5: {len(missing)} of {len(expected)} windows told, {sorted(missing, key=str)[:5]}"
 
-        wait_until(told, lambda: f"{difference()}\n{self.workers.logs()}", seconds)
+        # A look reads every landed window.
+        wait_until(told, lambda: f"{difference()}\n{self.workers.logs()}", seconds, every_s=0.5)
         found = final_results(self.zone, sources)
         more = sorted(found.keys() - expected.keys(), key=str)
         assert not more, f"I5: {len(more)} windows that are not there, {more[:5]}"

@@ -12,7 +12,7 @@ pytestmark = pytest.mark.integration
 
 def test_broker_killed_and_started_again_loses_nothing_that_it_keeps(scene: Scene) -> None:
     """F7: exact on Kafka. The embedded broker forgets: what nobody had landed of it is counted, the rest is exact."""
-    ledger = Ledger(scene.broker.address, scene.seed, delivery_timeout_s=15).start()
+    ledger = Ledger(scene.broker.address, scene.seed, rate=1000, delivery_timeout_s=15).start()
     scene.workers.start_ready()
     forgotten: set[str] = set()
     for _ in range(scene.rounds):
@@ -39,8 +39,8 @@ def test_broker_killed_and_started_again_loses_nothing_that_it_keeps(scene: Scen
 
 def test_broker_that_sleeps_longer_than_the_session_doubles_nothing(scene: Scene) -> None:
     """F9: SIGSTOP, then SIGCONT; two workers, whose session expires meanwhile."""
-    # In the short run still four times the session.
-    stopped_s = 30.0 if scene.rounds > FEW_ROUNDS else 8.0
+    # In the short run still three times the session.
+    stopped_s = 30.0 if scene.rounds > FEW_ROUNDS else 6.0
     log = scene.log()
     for _ in range(2):
         scene.workers.start_ready()

@@ -52,7 +52,8 @@ def test_failing_sync_pauses_the_worker_and_loses_nothing(scene: Scene) -> None:
     """F13: the disk answers with an I/O error for a while; the worker keeps its buffers and says what it waits for."""
     log = scene.log()
     ledger = Ledger(scene.broker.address, scene.seed).start()
-    for step in ("sync-file", "sync-folder", "rename"):
+    for _ in range(scene.repeats):
+        step = scene.choices.choice(["sync-file", "sync-folder", "rename"])
         worker = start_at_fault(scene, "fail", step, scene.choices.randint(20, 40), 2)
         wait_until(partial(has_met_the_fault, worker), scene.workers.logs, 30)
         scene.recover(ledger, log)
@@ -160,7 +161,7 @@ def test_slow_disk_bounds_memory_and_the_backlog_is_caught_up(scene: Scene) -> N
     """F19: a backlog, and every sync takes 100 ms; the worker's memory stays below 500 MB."""
     log = scene.log()
     ledger = Ledger(scene.broker.address, scene.seed)
-    ledger.send(200_000)
+    ledger.send(100_000)
     worker = start_at_fault(scene, "slow", "sync-file", 1, 0.1)
     process = psutil.Process(worker.process.pid)
     peak = 0
@@ -171,7 +172,7 @@ def test_slow_disk_bounds_memory_and_the_backlog_is_caught_up(scene: Scene) -> N
         return all(scene.positions(log)[partition] >= end for partition, end in ledger.ends.items())
 
     took = wait_until(caught_up, scene.workers.logs, 60)
-    scene.notes.append(f"200,000 events in {took:.1f} s from the start, peak {peak >> 20} MB")
+    scene.notes.append(f"100,000 events in {took:.1f} s from the start, peak {peak >> 20} MB")
     assert peak < 500 << 20
     scene.drain(ledger)
     scene.check_windows()

@@ -4,7 +4,9 @@ import time
 from collections.abc import Callable
 
 
-def wait_until(condition: Callable[[], bool], what: Callable[[], str] | str, seconds: float) -> float:
+def wait_until(
+    condition: Callable[[], bool], what: Callable[[], str] | str, seconds: float, *, every_s: float = 0.05
+) -> float:
     """Poll a condition; returns how many seconds it took.
 
     Raises:
@@ -14,5 +16,5 @@ def wait_until(condition: Callable[[], bool], what: Callable[[], str] | str, sec
     while not condition():
         waited = time.monotonic() - begun
         assert waited < seconds, f"not within {seconds:.0f} s: {what if isinstance(what, str) else what()}"
-        time.sleep(0.05)
+        time.sleep(every_s)
     return time.monotonic() - begun
