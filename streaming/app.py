@@ -44,6 +44,9 @@ STALL_CHECK_INTERVAL_S = 5.0
 METADATA_MAX_AGE_MS = 3_000
 LIVE_FEATURES_INTERVAL_S = 1.0
 FETCH_WAIT_MS = 5
+# The way to a window is as short as it can be; what only lands can wait for company.
+PACE_S = {EVENTS.name: 0.01, PARTIALS.name: 0.05}
+PATIENT_PACE_S = 0.25
 
 
 def create_app(settings: Settings, *, part_partitions: int = PARTIALS.partitions) -> Any:
@@ -78,11 +81,11 @@ def create_app(settings: Settings, *, part_partitions: int = PARTIALS.partitions
     pipeline = _pipeline(app, settings, writers, part_partitions)
     app.pipeline = pipeline
     app.seek_back = SeekBack(app, pipeline)
-    topics = frozenset(pipeline.topics)
-    use_batches(app, MicroBatches(topics, positions=_KeptPositions(pipeline), fetch_wait_ms=FETCH_WAIT_MS))
+    pace_s = {topic: PACE_S.get(topic, PATIENT_PACE_S) for topic in pipeline.topics}
+    use_batches(app, MicroBatches(pace_s, positions=_KeptPositions(pipeline), fetch_wait_ms=FETCH_WAIT_MS))
     _connect_lifecycle(app, pipeline, writers)
     app.timer(STALL_CHECK_INTERVAL_S)(app.seek_back.where_nothing_moved)
-    for name in sorted(topics):
+    for name in sorted(pipeline.topics):
         _add_agent(app, pipeline, name)
     add_pages(app, pipeline)
     add_metrics_page(app, pipeline.metrics)

@@ -5,8 +5,9 @@ for every record is where a stock consumer's time goes. It runs on the consumer'
 """
 
 import asyncio
+import math
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from aiokafka.consumer import fetcher as internals
@@ -71,9 +72,11 @@ def _is_invisible(unread: Any, chunk: Any) -> bool:
 class BatchFetcher:
     """`fetched_records` for partitions whose records travel in batches; other topics are left as aiokafka has them."""
 
-    def __init__(self, topics: Collection[str], max_records: int) -> None:
-        self._topics = topics
+    def __init__(self, pace_s: Mapping[str, float], max_records: int) -> None:
+        """`pace_s` has the topics, each with the least time between two batches of one of its partitions."""
+        self._pace_s = pace_s
         self._max_records = max_records
+        self._taken_at: dict[Any, float] = {}
         self._past_the_end_since: dict[Any, float] = {}
         self.hearing = Hearing()
 
@@ -98,19 +101,32 @@ class BatchFetcher:
             if remaining <= 0:
                 return {}
             waiter = fetcher._create_fetch_waiter()
-            done, pending = await asyncio.wait([waiter], timeout=remaining)
-            if not done or fetcher._closed:
-                for future in pending:
-                    future.cancel()
+            done, pending = await asyncio.wait([waiter], timeout=min(remaining, self._next_due_s(fetcher, partitions)))
+            for future in pending:
+                future.cancel()
+            if fetcher._closed:
                 return {}
-            waiter.result()
+            if done:
+                waiter.result()
+
+    def _next_due_s(self, fetcher: Any, partitions: Collection[Any] | None) -> float:
+        """How soon one of the wanted partitions that have brought something is due."""
+        now = time.monotonic()
+        wanted = (place for place in fetcher._records if not partitions or place in partitions)
+        return min((self._due_s(place, now) for place in wanted), default=math.inf)
+
+    def _due_s(self, place: Any, now: float) -> float:
+        return max(0.0, self._taken_at.get(place, -math.inf) + self._pace_s.get(place.topic, 0.0) - now)
 
     def _take(self, fetcher: Any, partitions: Collection[Any] | None, max_records: int | None) -> dict[Any, list[Any]]:
         taken: dict[Any, list[Any]] = {}
+        now = time.monotonic()
         for place in list(fetcher._records):
             if partitions and place not in partitions:
                 if not fetcher._subscriptions.is_assigned(place):
                     del fetcher._records[place]
+                continue
+            if self._due_s(place, now) > 0:
                 continue
             result = fetcher._records[place]
             if type(result) is not internals.FetchResult:
@@ -119,7 +135,7 @@ class BatchFetcher:
                 self._discard(fetcher, place)
                 self._raise(fetcher, place, result)
                 continue
-            if place.topic in self._topics:
+            if place.topic in self._pace_s:
                 batch = drain(result, place, self._max_records)
                 found: list[Any] = [] if batch is None else [batch]
             else:
@@ -128,6 +144,7 @@ class BatchFetcher:
                 self._discard(fetcher, place)
             if found:
                 taken[place] = found
+                self._taken_at[place] = now
         return taken
 
     @staticmethod
@@ -141,7 +158,7 @@ class BatchFetcher:
         except NoOffsetForPartitionError:
             # Noted between the assignment and our seek: with no group offset aiokafka had nowhere to start. The call
             # that finds it may have begun before the rebalance, so that the seek is still to come or is long done.
-            if place.topic not in self._topics:
+            if place.topic not in self._pace_s:
                 raise
         except OffsetOutOfRangeError as error:
             raise PositionOutsideLog(
@@ -162,7 +179,7 @@ class BatchFetcher:
         assignment = fetcher._subscriptions.subscription.assignment
         for place in assignment.tps if assignment is not None else ():
             state = assignment.state_value(place)
-            if place.topic not in self._topics or not state.has_valid_position or state.highwater is None:
+            if place.topic not in self._pace_s or not state.has_valid_position or state.highwater is None:
                 continue
             if state.position <= state.highwater:
                 self._past_the_end_since.pop(place, None)

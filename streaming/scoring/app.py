@@ -26,6 +26,7 @@ FETCH_BYTES = 1 << 20
 # While no model is there the batches wait in front of the agent.
 WAITING_BATCHES = 8
 METADATA_MAX_AGE_MS = 3_000
+PACE_S = 0.02
 
 
 def create_scorer(settings: Settings, models: Models, *, reader: str = READER, serves_pages: bool = True) -> Any:
@@ -77,7 +78,7 @@ def create_scorer(settings: Settings, models: Models, *, reader: str = READER, s
         interval_s=settings.streaming.score_interval_s,
     )
     app.pipeline = pipeline
-    use_batches(app, MicroBatches(frozenset({WINDOWS.name}), positions=_KeptPositions(pipeline)))
+    use_batches(app, MicroBatches({WINDOWS.name: PACE_S}, positions=_KeptPositions(pipeline)))
     _connect_lifecycle(app, pipeline)
     _add_agent(app, pipeline)
     if serves_pages:

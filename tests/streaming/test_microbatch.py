@@ -87,5 +87,5 @@ def test_transport_refuses_an_app_without_its_configuration() -> None:
     app: Any = faust.App("unconfigured", broker="kafkabatch://localhost:1", store="memory://")
     with pytest.raises(ImproperlyConfigured, match="use_batches"):
         app.transport.create_consumer(app.topics.on_message)
-    use_batches(app, MicroBatches(frozenset({"t"}), NoPositions()))
+    use_batches(app, MicroBatches({"t": 0.0}, NoPositions()))
     assert app.micro_batches.topics == {"t"}
