@@ -14,10 +14,12 @@ from aiokafka.consumer import fetcher as internals
 from aiokafka.errors import CorruptRecordException, NoOffsetForPartitionError, OffsetOutOfRangeError
 
 from streaming.hearing import Hearing
-from streaming.record_batch import LogRecord, RecordBatch
+from streaming.record_batch import LogRecord, RecordBatch, joined
 
 # A new leader may answer with an older high watermark for a moment; a position that stays past it is past the end.
 PAST_THE_END_GRACE_S = 3.0
+# What is due as soon as this is left with aiokafka until then, so that a broker is not asked for every few records.
+LEFT_BEHIND_S = 0.02
 
 
 class PositionOutsideLog(RuntimeError):
@@ -77,6 +79,7 @@ class BatchFetcher:
         self._pace_s = pace_s
         self._max_records = max_records
         self._taken_at: dict[Any, float] = {}
+        self._held: dict[Any, list[RecordBatch]] = {}
         self._past_the_end_since: dict[Any, float] = {}
         self.hearing = Hearing()
 
@@ -112,11 +115,12 @@ class BatchFetcher:
     def _next_due_s(self, fetcher: Any, partitions: Collection[Any] | None) -> float:
         """How soon one of the wanted partitions that have brought something is due."""
         now = time.monotonic()
-        wanted = (place for place in fetcher._records if not partitions or place in partitions)
+        brought = [*self._held, *(place for place in fetcher._records if place.topic in self._pace_s)]
+        wanted = (place for place in brought if not partitions or place in partitions)
         return min((self._due_s(place, now) for place in wanted), default=math.inf)
 
     def _due_s(self, place: Any, now: float) -> float:
-        return max(0.0, self._taken_at.get(place, -math.inf) + self._pace_s.get(place.topic, 0.0) - now)
+        return max(0.0, self._taken_at.get(place, -math.inf) + self._pace_s[place.topic] - now)
 
     def _take(self, fetcher: Any, partitions: Collection[Any] | None, max_records: int | None) -> dict[Any, list[Any]]:
         taken: dict[Any, list[Any]] = {}
@@ -126,8 +130,6 @@ class BatchFetcher:
                 if not fetcher._subscriptions.is_assigned(place):
                     del fetcher._records[place]
                 continue
-            if self._due_s(place, now) > 0:
-                continue
             result = fetcher._records[place]
             if type(result) is not internals.FetchResult:
                 if taken:
@@ -136,16 +138,31 @@ class BatchFetcher:
                 self._raise(fetcher, place, result)
                 continue
             if place.topic in self._pace_s:
-                batch = drain(result, place, self._max_records)
-                found: list[Any] = [] if batch is None else [batch]
-            else:
-                found = result.getall(max_records)
+                if self._pace_s[place.topic] <= LEFT_BEHIND_S and self._due_s(place, now) > 0:
+                    continue
+                if self._has_room(place) and (batch := drain(result, place, self._max_records)) is not None:
+                    self._held.setdefault(place, []).append(batch)
+            elif found := result.getall(max_records):
+                taken[place] = found
             if not result.has_more():
                 self._discard(fetcher, place)
-            if found:
-                taken[place] = found
+        return taken | self._due(fetcher, partitions)
+
+    def _has_room(self, place: Any) -> bool:
+        return sum(len(batch.records) for batch in self._held.get(place, ())) < self._max_records
+
+    def _due(self, fetcher: Any, partitions: Collection[Any] | None) -> dict[Any, list[Any]]:
+        """What has been held for long enough. It is held here, and not left with aiokafka: that asks a broker for
+        nothing more, for up to 200 ms, while records of any of its partitions are left with it."""
+        now = time.monotonic()
+        due: dict[Any, list[Any]] = {}
+        for place in list(self._held):
+            if not fetcher._subscriptions.is_assigned(place):
+                del self._held[place]
+            elif (not partitions or place in partitions) and self._due_s(place, now) <= 0:
+                due[place] = joined(self._held.pop(place), self._max_records)
                 self._taken_at[place] = now
-        return taken
+        return due
 
     @staticmethod
     def _discard(fetcher: Any, place: Any) -> None:
