@@ -163,7 +163,9 @@ def _pipeline(app: Any, settings: Settings, writers: _Writers, part_partitions: 
         )
         for topic, stage in stages.items()
     }
-    decoders = decoding.DECODERS | stream_decoders.DECODERS | {PARTIALS.name: decoding.decode_part_updates}
+    decoders = (
+        decoding.DECODERS | stream_decoders.DECODERS | {PARTIALS.name: decoding.each(decoding.decode_part_updates)}
+    )
     if not everything:
         decoders |= {EVENTS.name: decoding.decode_for_windows}
     return Pipeline(

@@ -9,7 +9,7 @@ integer 0.4 µs, which is why times cross over as microseconds since the epoch.
 
 import datetime as dt
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
@@ -23,7 +23,7 @@ from platform_assets.contracts.topics import EVENTS, REJECTED
 from platform_assets.contracts.windows import PartUpdates, decode_parts
 from resources.landing_zone import arrow_schema
 from streaming.event_columns import TEXT_FIELDS, EventColumns
-from streaming.event_decoding import decode_columns
+from streaming.event_decoding import decode_records
 from streaming.one_by_one import NOT_DECODABLE, Refused, microseconds
 from streaming.record_batch import RecordBatch
 
@@ -59,29 +59,73 @@ class DecodedBatch:
 
 Decode = Callable[[RecordBatch, str, dt.datetime], DecodedBatch]
 """A batch, the incarnation it was read from, the time now → rows."""
+DecodeTogether = Callable[[Sequence[RecordBatch], str, dt.datetime], list[DecodedBatch]]
+"""Batches of one topic, each of another partition or behind the one before it, at once."""
+
+
+def each(decode: Decode) -> DecodeTogether:
+    """Batch by batch."""
+    return lambda batches, log, now: [decode(batch, log, now) for batch in batches]
 
 
 def decode_events(batch: RecordBatch, log: str, now: dt.datetime) -> DecodedBatch:
     """Rows of `EVENT_COLUMNS`; what is not an event becomes a rejection that names the exact record."""
-    events, refused = decode_columns(batch, land=True)
+    return decode_events_together([batch], log, now)[0]
+
+
+def decode_events_together(
+    batches: Sequence[RecordBatch], log: str, now: dt.datetime, *, land: bool = True
+) -> list[DecodedBatch]:
+    """As `decode_events`, for several batches in one pass over the columns.
+
+    A pass costs 0.4 ms beside what its events cost, and four partitions bring some fifty events each every ten
+    milliseconds at 20,000 a second. Without `land` there are no rows.
+    """
+    records = [record for batch in batches for record in batch.records]
+    offsets = np.concatenate([np.array(batch.offsets, np.int64) for batch in batches])
+    partitions = np.repeat([batch.partition for batch in batches], [len(batch.records) for batch in batches])
+    # Counted on over the batches, whose own offsets repeat each other's.
+    events, refused = decode_records(records, np.arange(len(records), dtype=np.int64), land=land)
+    rows = _event_rows(events, log, partitions[events.offsets], offsets[events.offsets]) if land else None
+    decoded: list[DecodedBatch] = []
+    first = 0
+    for batch in batches:
+        after = first + len(batch.records)
+        begin, end = np.searchsorted(events.offsets, [first, after]).tolist()
+        mine = [replace(one, offset=int(offsets[one.offset])) for one in refused if first <= one.offset < after]
+        decoded.append(
+            DecodedBatch(
+                batch.topic,
+                log,
+                batch.partition,
+                batch.start,
+                batch.next_offset,
+                None if rows is None else rows.slice(begin, end - begin),
+                _rejections(mine, batch, log, now),
+                events.part(begin, end, offsets[events.offsets[begin:end]]),
+            )
+        )
+        first = after
+    return decoded
+
+
+def _event_rows(
+    events: EventColumns, log: str, partitions: NDArray[np.int64], offsets: NDArray[np.int64]
+) -> pa.RecordBatch:
     columns = {name: events.array(name) for name in TEXT_FIELDS}
     columns["schema_version"] = pa.array(events.schema_versions, pa.int32())
     columns["payload"] = pa.array(events.payloads, pa.string())
     columns["occurred_at"] = _array(events.occurred_us, EVENT_SCHEMA.field("occurred_at").type)
     columns["received_at"] = _array(events.received_us, EVENT_SCHEMA.field("received_at").type)
-    rejections = _rejections(refused, batch, log, now)
-    return _decoded(
-        batch, log, columns=columns, offsets=events.offsets, schema=EVENT_SCHEMA, rejections=rejections, events=events
-    )
+    columns["log"] = pa.repeat(pa.scalar(log, pa.string()), len(events))
+    columns["kafka_partition"] = pa.array(partitions, pa.int32())
+    columns["kafka_offset"] = pa.array(offsets, pa.int64())
+    return pa.RecordBatch.from_arrays([columns[name] for name in EVENT_SCHEMA.names], schema=EVENT_SCHEMA)
 
 
-def decode_for_windows(batch: RecordBatch, log: str, now: dt.datetime) -> DecodedBatch:
-    """The same verdicts as `decode_events`, without the rows that land."""
-    events, refused = decode_columns(batch, land=False)
-    rejections = _rejections(refused, batch, log, now)
-    return DecodedBatch(
-        batch.topic, log, batch.partition, batch.start, batch.next_offset, None, rejections, events=events
-    )
+def decode_for_windows(batches: Sequence[RecordBatch], log: str, now: dt.datetime) -> list[DecodedBatch]:
+    """The same verdicts as `decode_events_together`, without the rows that land."""
+    return decode_events_together(batches, log, now, land=False)
 
 
 def decode_part_updates(batch: RecordBatch, log: str, now: dt.datetime) -> DecodedBatch:
@@ -117,7 +161,7 @@ def decode_rejections(batch: RecordBatch, log: str, now: dt.datetime) -> Decoded
     return _decoded(batch, log, columns=columns, offsets=batch.offsets, schema=REJECTION_SCHEMA)
 
 
-DECODERS: dict[str, Decode] = {EVENTS.name: decode_events, REJECTED.name: decode_rejections}
+DECODERS: dict[str, DecodeTogether] = {EVENTS.name: decode_events_together, REJECTED.name: each(decode_rejections)}
 SCHEMAS: dict[str, pa.Schema] = {EVENTS.name: EVENT_SCHEMA, REJECTED.name: REJECTION_SCHEMA}
 
 

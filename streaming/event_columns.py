@@ -53,6 +53,7 @@ class EventColumns:
     """By field, each of `TEXT_FIELDS`."""
     arrays: dict[str, pa.Array] = field(default_factory=dict, repr=False)
     """String arrays of some of the texts, as far as they were needed already."""
+    known_hashes: NDArray[np.uint64] | None = field(default=None, repr=False)
 
     def __len__(self) -> int:
         """The number of events."""
@@ -80,10 +81,22 @@ class EventColumns:
             {name: [values[row] for row in places] for name, values in self.texts.items()},
         )
 
+    def part(self, begin: int, end: int, offsets: NDArray[np.int64]) -> "EventColumns":
+        """The events at [begin, end), under other offsets."""
+        return EventColumns(
+            offsets,
+            self.occurred_us[begin:end],
+            self.received_us[begin:end],
+            self.schema_versions[begin:end],
+            self.payloads[begin:end],
+            {name: values[begin:end] for name, values in self.texts.items()},
+            known_hashes=self.id_hashes[begin:end],
+        )
+
     @cached_property
     def id_hashes(self) -> NDArray[np.uint64]:
         """The event ids as 64-bit hashes that are the same in every process."""
-        return hash_ids(self.array("event_id"))
+        return self.known_hashes if self.known_hashes is not None else hash_ids(self.array("event_id"))
 
     def payload_values(
         self, fields: Sequence[str], event_names: frozenset[str] | None = None, *, absent: object = None

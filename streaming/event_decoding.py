@@ -32,7 +32,7 @@ from platform_assets.contracts.payloads import PAYLOAD_CONTRACTS
 from streaming.column_checks import Mask, are_null, doubtful_identifiers, misfits, read_times, text_lengths
 from streaming.event_columns import TEXT_FIELDS, EventColumns, JsonText, in_order_of_offsets
 from streaming.one_by_one import NOT_DECODABLE, Refused, decode_one_by_one
-from streaming.record_batch import RecordBatch
+from streaming.record_batch import LogRecord
 
 _IDENTIFIERS = ("event_id", "user_id", "session_id", "correlation_id")
 # Columns of few distinct values, each of which is checked by the contract's own type.
@@ -71,12 +71,15 @@ _encode = msgspec.json.Encoder().encode
 _contract_decoders = {name: msgspec.json.Decoder(contract).decode for name, contract in PAYLOAD_CONTRACTS.items()}
 
 
-def decode_columns(batch: RecordBatch, *, land: bool) -> tuple[EventColumns, list[Refused]]:
-    """The accepted events, and every other record with what is wrong with it; both by ascending offset.
+def decode_records(
+    records: Sequence[LogRecord], offsets: NDArray[np.int64], *, land: bool
+) -> tuple[EventColumns, list[Refused]]:
+    """The accepted events, and every other record with what is wrong with it, under the offsets given, ascending.
 
-    With `land` the payloads are as `encode_payload` writes them, else as they were sent.
+    The offsets are the caller's: those of several partitions would repeat each other. With `land` the payloads are as
+    `encode_payload` writes them, else as they were sent.
     """
-    values, offsets = [record.value or b"" for record in batch.records], np.array(batch.offsets, np.int64)
+    values = [record.value or b"" for record in records]
     places, envelopes, payloads = _decoded(values, land)
     decoded = values if len(places) == len(values) else [values[place] for place in places]
     columns, doubtful = _checked(envelopes, payloads, offsets[places], decoded)
@@ -84,7 +87,7 @@ def decode_columns(batch: RecordBatch, *, land: bool) -> tuple[EventColumns, lis
         return columns, []
     sure = np.flatnonzero(~doubtful)
     unsure = np.delete(np.arange(len(values)), np.array(places, np.int64)[sure])
-    others, refused = decode_one_by_one([batch.records[place] for place in unsure.tolist()])
+    others, refused = decode_one_by_one((int(offsets[place]), records[place].value) for place in unsure.tolist())
     columns = columns.take(sure)
     return (in_order_of_offsets(columns, others) if len(others) else columns), refused
 

@@ -10,7 +10,6 @@ import numpy as np
 
 from platform_assets.contracts.events import Event, InvalidEvent, decode_event, encode_payload
 from streaming.event_columns import TEXT_FIELDS, EventColumns
-from streaming.record_batch import LogRecord
 
 NOT_DECODABLE = (msgspec.MsgspecError, ValueError, OverflowError, RecursionError)
 
@@ -31,15 +30,15 @@ class Refused:
     event_id: str | None
 
 
-def decode_one_by_one(records: Iterable[LogRecord]) -> tuple[EventColumns, list[Refused]]:
-    """The events among the records, and what is wrong with the others; both in the records' order."""
+def decode_one_by_one(records: Iterable[tuple[int, bytes | None]]) -> tuple[EventColumns, list[Refused]]:
+    """The events among offsets and values, and what is wrong with the others; both in the records' order."""
     accepted: list[_Accepted] = []
     refused: list[Refused] = []
-    for record in records:
+    for offset, value in records:
         try:
-            accepted.append(_accepted(record.offset, record.value))
+            accepted.append(_accepted(offset, value))
         except InvalidEvent as error:
-            refused.append(Refused(record.offset, record.value, error.reason, error.event_id))
+            refused.append(Refused(offset, value, error.reason, error.event_id))
     return _columns_of(accepted), refused
 
 

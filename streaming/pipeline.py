@@ -14,14 +14,14 @@ from platform_assets.contracts.topics import EVENTS
 from resources.event_log.topics import Log, LogUnavailable
 from resources.landing_zone import LandingZone
 from streaming.checkpoints import Checkpoint, Checkpoints
-from streaming.decoding import Decode, DecodedBatch, rejection_record
+from streaming.decoding import DecodedBatch, DecodeTogether, rejection_record
 from streaming.emitter import Emitter
 from streaming.event_columns import EventColumns
 from streaming.incarnations import Incarnations
 from streaming.landed_events import landed_events
 from streaming.lander import FIRST_RETRY_S, LONGEST_RETRY_S, Lander
 from streaming.metrics import StreamMetrics
-from streaming.record_batch import RecordBatch, joined
+from streaming.record_batch import RecordBatch, joined, packs
 from streaming.sink import Admission, Partition
 from streaming.stage import Restored, Stage, Tally
 from streaming.threads import Threads
@@ -29,7 +29,7 @@ from streaming.threads import Threads
 _log = logging.getLogger(__name__)
 
 MAX_QUEUED_RECORDS = 20_000
-MAX_JOINED_RECORDS = 10_000
+MAX_TOGETHER = 10_000
 QUEUE_CHECK_S = 0.002
 DRAIN_S = 5.0
 
@@ -49,7 +49,7 @@ class Pipeline:
         stages: Mapping[str, Stage],
         emitters: Mapping[str, Emitter],
         checkpoints: Checkpoints,
-        decoders: Mapping[str, Decode],
+        decoders: Mapping[str, DecodeTogether],
         incarnations: Incarnations,
         append_rejections: AppendRejections,
         gives_up: Callable[[], bool],
@@ -214,11 +214,12 @@ class Pipeline:
             await self._arrived.wait()
             self._arrived.clear()
             waiting, self._queue = self._queue, []
-            for batch in joined(waiting, MAX_JOINED_RECORDS):
-                admission = await self.take(batch)
-                self._queued_records -= len(batch.records)
-                if admission is Admission.GAP:
-                    await self._on_gap((batch.topic, batch.partition))
+            for batches in packs(joined(waiting, MAX_TOGETHER), MAX_TOGETHER):
+                admissions = await self._take_together(batches)
+                self._queued_records -= sum(len(batch.records) for batch in batches)
+                for batch, admission in zip(batches, admissions, strict=True):
+                    if admission is Admission.GAP:
+                        await self._on_gap((batch.topic, batch.partition))
 
     async def _drain(self) -> None:
         """Let what is queued be taken; what takes longer is left to the log."""
@@ -235,28 +236,43 @@ class Pipeline:
 
         A batch that was not taken is fetched again later: after GAP the caller seeks back to the position.
         """
-        outcome = await self._threads.work(self._take, batch)
-        if isinstance(outcome, DecodedBatch):
-            if not await self._reject(outcome):
-                return Admission.NOT_OWNED
-            outcome = await self._threads.work(self._put, batch, outcome, time.perf_counter())
-        if (emitter := self._emitters.get(batch.topic)) is not None:
-            emitter.notify()
-        if batch.topic in self._landed_topics:
-            await self._lander.wait_for_room(self._gives_up)
-        return outcome
+        return (await self._take_together([batch]))[0]
 
-    def _take(self, batch: RecordBatch) -> Admission | DecodedBatch:
-        """Take the batch, or hand it back decoded where rejections have to be acknowledged first."""
-        begun = time.perf_counter()
-        admission = self._admission((batch.topic, batch.partition), batch.start, batch.next_offset)
-        if admission is not Admission.TAKE:
-            return admission
-        log = self._logs[batch.topic, batch.partition]
-        decoded = self._decoders[batch.topic](batch, log, dt.datetime.now(dt.UTC))
-        if decoded.rejections:
-            return decoded
-        return self._put(batch, decoded, begun)
+    async def _take_together(self, batches: Sequence[RecordBatch]) -> list[Admission]:
+        admissions: list[Admission] = []
+        for batch, outcome in zip(batches, await self._threads.work(self._take, batches), strict=True):
+            if isinstance(outcome, Admission):
+                admissions.append(outcome)
+            elif await self._reject(outcome):
+                admissions.append(await self._threads.work(self._put, batch, outcome, 0.0))
+            else:
+                admissions.append(Admission.NOT_OWNED)
+        topics = {batch.topic for batch in batches}
+        for topic in topics & self._emitters.keys():
+            self._emitters[topic].notify()
+        if topics & self._landed_topics:
+            await self._lander.wait_for_room(self._gives_up)
+        return admissions
+
+    def _take(self, batches: Sequence[RecordBatch]) -> list[Admission | DecodedBatch]:
+        """Take the batches; one with rejections is handed back decoded, to be taken once these are acknowledged."""
+        outcomes: dict[int, Admission | DecodedBatch] = {}
+        by_topic: dict[str, list[int]] = {}
+        for index, batch in enumerate(batches):
+            admission = self._admission((batch.topic, batch.partition), batch.start, batch.next_offset)
+            if admission is Admission.TAKE:
+                by_topic.setdefault(batch.topic, []).append(index)
+            else:
+                outcomes[index] = admission
+        for topic, indices in by_topic.items():
+            begun = time.perf_counter()
+            chosen = [batches[index] for index in indices]
+            log = self._logs[topic, chosen[0].partition]
+            decoded = self._decoders[topic](chosen, log, dt.datetime.now(dt.UTC))
+            decoding_s = (time.perf_counter() - begun) / len(chosen)
+            for index, batch, one in zip(indices, chosen, decoded, strict=True):
+                outcomes[index] = one if one.rejections else self._put(batch, one, decoding_s)
+        return [outcomes[index] for index in range(len(batches))]
 
     def _admission(self, place: Partition, start: int, next_offset: int) -> Admission:
         log = self._logs.get(place)
@@ -269,7 +285,7 @@ class Pipeline:
             return Admission.REPEATED
         return Admission.GAP if start > min(positions) else Admission.TAKE
 
-    def _put(self, batch: RecordBatch, decoded: DecodedBatch, begun: float) -> Admission:
+    def _put(self, batch: RecordBatch, decoded: DecodedBatch, decoding_s: float) -> Admission:
         """Give every step what it has not had. The state of the partition may have changed since it was decoded."""
         place = (decoded.topic, decoded.partition)
         if self._logs.get(place) != decoded.log:
@@ -277,6 +293,7 @@ class Pipeline:
         admission = self._admission(place, decoded.start, decoded.next_offset)
         if admission is not Admission.TAKE:
             return admission
+        begun = time.perf_counter()
         if decoded.topic in self._landed_topics:
             self._sink.take(decoded)
             self._metrics.buffered(self._sink.buffered_bytes)
@@ -291,7 +308,7 @@ class Pipeline:
             batch.topic,
             batch.partition,
             len(batch.records),
-            time.perf_counter() - begun,
+            decoding_s + time.perf_counter() - begun,
             next_offset=batch.next_offset,
             high_watermark=batch.high_watermark or 0,
             rejected=len(decoded.rejections),
@@ -349,7 +366,7 @@ class Pipeline:
 
     def _decode_nothing(self) -> None:
         for topic, decode in self._decoders.items():
-            decode(RecordBatch(topic, 0, 0, 0, ()), "", dt.datetime.now(dt.UTC))
+            decode([RecordBatch(topic, 0, 0, 0, ())], "", dt.datetime.now(dt.UTC))
 
     def _step_positions(self, place: Partition, log: str) -> list[int]:
         topic, partition = place

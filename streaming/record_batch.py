@@ -1,6 +1,6 @@
 """What an agent receives: the records of one partition that one fetch brought, as one object."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -84,3 +84,17 @@ def joined(batches: Sequence[RecordBatch], max_records: int) -> list[RecordBatch
         records = [*before.records, *batch.records]
         found[index] = RecordBatch(*place, before.start, batch.next_offset, records, batch.high_watermark)
     return found
+
+
+def packs(batches: Sequence[RecordBatch], max_records: int) -> Iterator[list[RecordBatch]]:
+    """The batches in their order, as many together as have no more records than this; one alone may have more."""
+    pack: list[RecordBatch] = []
+    size = 0
+    for batch in batches:
+        if pack and size + len(batch.records) > max_records:
+            yield pack
+            pack, size = [], 0
+        pack.append(batch)
+        size += len(batch.records)
+    if pack:
+        yield pack

@@ -25,7 +25,7 @@ from platform_assets.contracts.windows import (
     window_result_id,
 )
 from resources.landing_zone import arrow_schema
-from streaming.decoding import Decode, DecodedBatch
+from streaming.decoding import DecodedBatch, DecodeTogether, each
 from streaming.record_batch import RecordBatch
 
 WINDOW_SCHEMA = arrow_schema(WINDOW_COLUMNS)
@@ -65,10 +65,10 @@ def decode_predictions(batch: RecordBatch, log: str, now: dt.datetime) -> Decode
     return _decode(batch, log, now, lambda value: [_prediction_row(decode_prediction(value))], PREDICTION_SCHEMA)
 
 
-DECODERS: dict[str, Decode] = {
-    WINDOWS.name: decode_windows,
-    LATE.name: decode_late_events,
-    PREDICTIONS.name: decode_predictions,
+DECODERS: dict[str, DecodeTogether] = {
+    WINDOWS.name: each(decode_windows),
+    LATE.name: each(decode_late_events),
+    PREDICTIONS.name: each(decode_predictions),
 }
 SCHEMAS: dict[str, pa.Schema] = {
     WINDOWS.name: WINDOW_SCHEMA,

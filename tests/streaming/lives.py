@@ -220,7 +220,7 @@ class Life:
             stages=stages,
             emitters=self.emitters,
             checkpoints=self.checkpoints,
-            decoders=decoding.DECODERS | {PARTIALS.name: decoding.decode_part_updates},
+            decoders=decoding.DECODERS | {PARTIALS.name: decoding.each(decoding.decode_part_updates)},
             incarnations=incarnations or FixedIncarnations(),
             append_rejections=log.reject,
             gives_up=lambda: self.gives_up,

@@ -7,6 +7,7 @@ from typing import Any
 
 import hypothesis.strategies as st
 import msgspec
+import numpy as np
 import pytest
 from hypothesis import given, settings
 
@@ -20,8 +21,8 @@ from platform_assets.contracts.events import (
 )
 from platform_assets.contracts.payloads import PURCHASE_LINE
 from streaming import event_decoding
-from streaming.decoding import decode_events, decode_for_windows
-from streaming.event_decoding import decode_columns
+from streaming.decoding import decode_events, decode_events_together, decode_for_windows
+from streaming.event_decoding import decode_records
 from tests.odd_events import PURCHASE, PURCHASES, TRACE, VARIANTS, records, with_field
 from tests.streaming_records import NOW, a_batch, an_event
 
@@ -55,7 +56,7 @@ def check_against_oracle(values: Sequence[bytes | None]) -> None:
     assert decoded.rows.to_pylist() == rows
     assert [(one.source_offset, one.reason) for one in decoded.rejections] == [one[:2] for one in rejected]
     decoded.rows.validate(full=True)
-    lean = decode_for_windows(batch, "log1", NOW)
+    (lean,) = decode_for_windows([batch], "log1", NOW)
     assert lean.rejections == decoded.rejections
     assert decoded.events is not None
     assert lean.events is not None
@@ -75,6 +76,29 @@ def check_against_oracle(values: Sequence[bytes | None]) -> None:
         assert selected.columns["quantity"] == [json.loads(row["payload"]).get("quantity") for row in rows]
         assert selected.columns["no such-field"] == [None] * len(rows)
     assert (decoded.events.id_hashes == lean.events.id_hashes).all()
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.lists(records(), max_size=6), min_size=2, max_size=4))
+def test_batches_of_several_partitions_decode_together_as_they_do_alone(partitions: list[list[bytes | None]]) -> None:
+    """Rows, rejections and what the windows read, whatever stands in which of them."""
+    batches = [
+        a_batch(list(enumerate(values, 10 * number)), start=10 * number, next_offset=10 * number + 9, partition=number)
+        for number, values in enumerate(partitions)
+    ]
+    for one, batch in zip(decode_events_together(batches, "log1", NOW), batches, strict=True):
+        alone = decode_events(batch, "log1", NOW)
+        assert one.rows is not None
+        assert alone.rows is not None
+        assert one.rows.equals(alone.rows)
+        assert one.rejections == alone.rejections
+        assert (one.start, one.next_offset, one.partition) == (alone.start, alone.next_offset, alone.partition)
+        assert one.events is not None
+        assert alone.events is not None
+        assert one.events.offsets.tolist() == alone.events.offsets.tolist()
+        assert one.events.id_hashes.tolist() == alone.events.id_hashes.tolist()
+        assert one.events.payloads == alone.events.payloads
+        assert one.events.texts == alone.events.texts
 
 
 @settings(max_examples=400, deadline=None)
@@ -136,7 +160,9 @@ def test_events_as_the_door_writes_them_take_the_bulk_path_only(monkeypatch: pyt
     values = [encode_event(event) for event in events]
     values += [json.dumps(json.loads(value)).encode() for value in values]
     monkeypatch.delattr(event_decoding, "decode_one_by_one")
-    columns, refused = decode_columns(a_batch(list(enumerate(values)), start=0, next_offset=10), land=True)
+    columns, refused = decode_records(
+        a_batch(list(enumerate(values)), start=0, next_offset=10).records, np.arange(10), land=True
+    )
     assert columns.offsets.tolist() == list(range(10))
     assert not refused
 

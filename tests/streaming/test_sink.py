@@ -111,7 +111,7 @@ def test_sink_refuses_batches_that_were_decoded_without_rows(tmp_path: Path) -> 
     landing = Landing(tmp_path)
     landing.open()
     with pytest.raises(TypeError, match="decoded without rows"):
-        landing.take(decode_for_windows(event_batch([0], start=0, next_offset=1), LOG, NOW))
+        landing.take(decode_for_windows([event_batch([0], start=0, next_offset=1)], LOG, NOW)[0])
 
 
 @settings(max_examples=60, deadline=None)

@@ -185,7 +185,7 @@ def test_poison_is_rejected_with_its_place_and_its_neighbours_land(topic: str, v
     }
     poison = json.dumps(value).encode() if isinstance(value, dict) else value
     batch = a_batch([(6, poison), (7, good[topic])], start=6, next_offset=8, topic=topic)
-    decoded = DECODERS[topic](batch, "log-x", NOW)
+    (decoded,) = DECODERS[topic]([batch], "log-x", NOW)
     (rejection,) = decoded.rejections
     assert (rejection.source_topic, rejection.source_log, rejection.source_offset) == (topic, "log-x", 6)
     assert set(rows_of(decoded).column("kafka_offset").to_pylist()) == {7}
