@@ -14,12 +14,10 @@ from aiokafka.consumer import fetcher as internals
 from aiokafka.errors import CorruptRecordException, NoOffsetForPartitionError, OffsetOutOfRangeError
 
 from streaming.hearing import Hearing
-from streaming.record_batch import LogRecord, RecordBatch, joined
+from streaming.record_batch import LogRecord, RecordBatch
 
 # A new leader may answer with an older high watermark for a moment; a position that stays past it is past the end.
 PAST_THE_END_GRACE_S = 3.0
-# What is due as soon as this is left with aiokafka until then, so that a broker is not asked for every few records.
-LEFT_BEHIND_S = 0.02
 
 
 class PositionOutsideLog(RuntimeError):
@@ -75,11 +73,14 @@ class BatchFetcher:
     """`fetched_records` for partitions whose records travel in batches; other topics are left as aiokafka has them."""
 
     def __init__(self, pace_s: Mapping[str, float], max_records: int) -> None:
-        """`pace_s` has the topics, each with the least time between two batches of one of its partitions."""
+        """`pace_s` has the topics, each with the least time between two batches of one of its partitions.
+
+        For that time the partition is paused: records that are left with aiokafka instead would keep it, for up to
+        200 ms, from asking the broker for those of any other partition.
+        """
         self._pace_s = pace_s
         self._max_records = max_records
-        self._taken_at: dict[Any, float] = {}
-        self._held: dict[Any, list[RecordBatch]] = {}
+        self._resumed_at: dict[Any, float] = {}
         self._past_the_end_since: dict[Any, float] = {}
         self.hearing = Hearing()
 
@@ -96,6 +97,7 @@ class BatchFetcher:
             if fetcher._subscriptions.reassignment_in_progress:
                 await fetcher._subscriptions.wait_for_assignment()
             self._note_answers(fetcher)
+            resumes_in_s = self._resume_due(fetcher)
             taken = self._take(fetcher, partitions, max_records)
             if taken:
                 return taken
@@ -104,7 +106,7 @@ class BatchFetcher:
             if remaining <= 0:
                 return {}
             waiter = fetcher._create_fetch_waiter()
-            done, pending = await asyncio.wait([waiter], timeout=min(remaining, self._next_due_s(fetcher, partitions)))
+            done, pending = await asyncio.wait([waiter], timeout=min(remaining, resumes_in_s))
             for future in pending:
                 future.cancel()
             if fetcher._closed:
@@ -112,19 +114,24 @@ class BatchFetcher:
             if done:
                 waiter.result()
 
-    def _next_due_s(self, fetcher: Any, partitions: Collection[Any] | None) -> float:
-        """How soon one of the wanted partitions that have brought something is due."""
+    def _resume_due(self, fetcher: Any) -> float:
+        """Resume the partitions whose time has come; returns the seconds until that of the next one."""
         now = time.monotonic()
-        brought = [*self._held, *(place for place in fetcher._records if place.topic in self._pace_s)]
-        wanted = (place for place in brought if not partitions or place in partitions)
-        return min((self._due_s(place, now) for place in wanted), default=math.inf)
+        assignment = fetcher._subscriptions.subscription.assignment
+        for place in [place for place, resumed_at in self._resumed_at.items() if resumed_at <= now]:
+            del self._resumed_at[place]
+            if assignment is not None and place in assignment.tps:
+                assignment.state_value(place).resume()
+        return min(self._resumed_at.values(), default=math.inf) - now
 
-    def _due_s(self, place: Any, now: float) -> float:
-        return max(0.0, self._taken_at.get(place, -math.inf) + self._pace_s[place.topic] - now)
+    def _pause(self, fetcher: Any, place: Any) -> None:
+        pace_s = self._pace_s[place.topic]
+        if pace_s > 0:
+            fetcher._subscriptions.subscription.assignment.state_value(place).pause()
+            self._resumed_at[place] = time.monotonic() + pace_s
 
     def _take(self, fetcher: Any, partitions: Collection[Any] | None, max_records: int | None) -> dict[Any, list[Any]]:
         taken: dict[Any, list[Any]] = {}
-        now = time.monotonic()
         for place in list(fetcher._records):
             if partitions and place not in partitions:
                 if not fetcher._subscriptions.is_assigned(place):
@@ -138,31 +145,17 @@ class BatchFetcher:
                 self._raise(fetcher, place, result)
                 continue
             if place.topic in self._pace_s:
-                if self._pace_s[place.topic] <= LEFT_BEHIND_S and self._due_s(place, now) > 0:
-                    continue
-                if self._has_room(place) and (batch := drain(result, place, self._max_records)) is not None:
-                    self._held.setdefault(place, []).append(batch)
-            elif found := result.getall(max_records):
-                taken[place] = found
+                batch = drain(result, place, self._max_records)
+                found: list[Any] = [] if batch is None else [batch]
+            else:
+                found = result.getall(max_records)
             if not result.has_more():
+                if place.topic in self._pace_s and found:
+                    self._pause(fetcher, place)
                 self._discard(fetcher, place)
-        return taken | self._due(fetcher, partitions)
-
-    def _has_room(self, place: Any) -> bool:
-        return sum(len(batch.records) for batch in self._held.get(place, ())) < self._max_records
-
-    def _due(self, fetcher: Any, partitions: Collection[Any] | None) -> dict[Any, list[Any]]:
-        """What has been held for long enough. It is held here, and not left with aiokafka: that asks a broker for
-        nothing more, for up to 200 ms, while records of any of its partitions are left with it."""
-        now = time.monotonic()
-        due: dict[Any, list[Any]] = {}
-        for place in list(self._held):
-            if not fetcher._subscriptions.is_assigned(place):
-                del self._held[place]
-            elif (not partitions or place in partitions) and self._due_s(place, now) <= 0:
-                due[place] = joined(self._held.pop(place), self._max_records)
-                self._taken_at[place] = now
-        return due
+            if found:
+                taken[place] = found
+        return taken
 
     @staticmethod
     def _discard(fetcher: Any, place: Any) -> None:

@@ -31,6 +31,7 @@ _log = logging.getLogger(__name__)
 MAX_QUEUED_RECORDS = 20_000
 MAX_TOGETHER = 10_000
 QUEUE_CHECK_S = 0.002
+GATHER_S = 0.004
 DRAIN_S = 5.0
 
 AppendRejections = Callable[[list[tuple[bytes, bytes]]], Awaitable[None]]
@@ -212,6 +213,8 @@ class Pipeline:
     async def _take_queued(self) -> None:
         while True:
             await self._arrived.wait()
+            # What one fetch brought comes here a partition after the other.
+            await asyncio.sleep(GATHER_S)
             self._arrived.clear()
             waiting, self._queue = self._queue, []
             for batches in packs(joined(waiting, MAX_TOGETHER), MAX_TOGETHER):
