@@ -67,6 +67,10 @@ class Emitter:
         self._unpublished: list[Outgoing] = []
         self._unacknowledged: list[Saved] = []
         self._unwritten: list[Saved] = []
+        self._writing = asyncio.Lock()
+        self._saving: asyncio.Task[None] | None = None
+        # What an idle partition closes is in a state that is not written yet: nothing is told before it is.
+        self._must_write = False
 
     def own(self, partitions: Collection[int]) -> None:
         """Publish for these partitions from now on."""
@@ -86,6 +90,13 @@ class Emitter:
 
     async def run(self) -> None:
         """Go on until cancelled."""
+        try:
+            await self._go_round()
+        finally:
+            if self._saving is not None:
+                self._saving.cancel()
+
+    async def _go_round(self) -> None:
         while True:
             begun = time.monotonic()
             with contextlib.suppress(TimeoutError):
@@ -115,7 +126,8 @@ class Emitter:
         async with self._round:
             try:
                 await self._write()
-                await self._publish_and_save(mine, mine)
+                await self._publish_news(mine, mine)
+                await self._write()
             except (NotPublished, OSError) as error:
                 _log.warning("unsaved topic=%s partitions=%s reason=%s; the log still has the records",
                              self._stage.topic, sorted(mine), error)  # fmt: skip
@@ -126,28 +138,39 @@ class Emitter:
 
     async def _one_round(self) -> None:
         now = time.monotonic()
-        await self._write()
+        if self._saving is not None and self._saving.done():
+            saving, self._saving = self._saving, None
+            saving.result()
+        if self._must_write:
+            await self._write()
+        # One set of states at a time: a disk that fails for long must not fill the memory with them.
         due = {
-            partition for partition, saved_at in self._saved_at.items() if now - saved_at >= self._checkpoint_interval_s
+            partition
+            for partition, saved_at in self._saved_at.items()
+            if now - saved_at >= self._checkpoint_interval_s and not self._unwritten
         }
-        await self._publish_and_save(self._saved_at.keys(), due)
+        await self._publish_news(self._saved_at.keys(), due)
         if now - self._rested_at >= TICK_S:
             # One partition may be idle while others are busy. All that it has said is acknowledged by now, so nothing
             # untold is missing in its state. The state comes before the news: should it fail, nothing is told.
             self._rested_at = now
-            self._unwritten += await self._threads.work(self._stage.rest, now)
-            if self._unwritten:
+            rested = await self._threads.work(self._stage.rest, now)
+            if rested:
+                self._unwritten += rested
+                self._must_write = True
                 await self._write()
-                await self._publish_and_save(self._saved_at.keys(), ())
+                await self._publish_news(self._saved_at.keys(), ())
+        if self._unwritten and self._saving is None:
+            # Beside the rounds: behind landing files a checkpoint waited 250 ms for the disk, and so did every change.
+            self._saving = asyncio.create_task(self._write())
 
-    async def _publish_and_save(self, partitions: Collection[int], due: Collection[int]) -> None:
+    async def _publish_news(self, partitions: Collection[int], due: Collection[int]) -> None:
         await self._publish_all()
         emission = await self._threads.work(self._stage.collect, frozenset(partitions), frozenset(due))
         self._unpublished += emission.records
         self._unacknowledged += emission.saved
         self._saved_at.update(dict.fromkeys(due, time.monotonic()))
         await self._publish_all()
-        await self._write()
 
     async def _publish_all(self) -> None:
         delay = FIRST_RETRY_S
@@ -168,10 +191,12 @@ class Emitter:
         self._unacknowledged = []
 
     async def _write(self) -> None:
-        while self._unwritten:
-            saved = self._unwritten[0]
-            await self._threads.disk(self._write_one, saved)
-            self._unwritten.remove(saved)
+        async with self._writing:
+            while self._unwritten:
+                saved = self._unwritten[0]
+                await self._threads.disk(self._write_one, saved)
+                self._unwritten = [other for other in self._unwritten if other is not saved]
+            self._must_write = False
 
     def _write_one(self, saved: Saved) -> None:
         if saved.checkpoint is None:
