@@ -98,6 +98,10 @@ class BatchFetcher:
                 await fetcher._subscriptions.wait_for_assignment()
             self._note_answers(fetcher)
             resumes_in_s = self._resume_due(fetcher)
+            if not fetcher._in_flight:
+                # A partition that resumes in the moment in which an answer comes makes aiokafka's routine believe that
+                # it still waits for that answer. It asked for nothing then for 200 ms, once in five seconds.
+                fetcher._notify(fetcher._wait_consume_future)
             taken = self._take(fetcher, partitions, max_records)
             if taken:
                 return taken

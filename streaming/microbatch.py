@@ -35,6 +35,7 @@ LEANS_ON: tuple[str, ...] = (
     "aiokafka.consumer.fetcher.FetchError",
     "aiokafka.consumer.fetcher.PartitionRecords",
     "aiokafka.consumer.fetcher.Fetcher._create_fetch_waiter",
+    "aiokafka.consumer.fetcher.Fetcher._fetch_requests_routine",
     "aiokafka.consumer.fetcher.Fetcher._notify",
     "aiokafka.consumer.fetcher.Fetcher._proc_fetch_request",
     "aiokafka.consumer.fetcher.Fetcher._update_fetch_positions",

@@ -123,6 +123,7 @@ async def test_fetching_raises_when_the_position_stays_past_the_end(monkeypatch:
     fetcher: Any = SimpleNamespace(
         _records={},
         _closed=False,
+        _in_flight={0},
         _subscriptions=SimpleNamespace(
             reassignment_in_progress=False, subscription=SimpleNamespace(assignment=assignment)
         ),
@@ -133,3 +134,29 @@ async def test_fetching_raises_when_the_position_stays_past_the_end(monkeypatch:
     time.sleep(0.25)  # noqa: ASYNC251 - nothing else runs on this loop
     with pytest.raises(PositionOutsideLog, match=r"lead to offset 50.*ends at 20"):
         await batches.fetched(fetcher, {PLACE}, 0.01, None)
+
+
+async def test_partition_rests_between_two_batches_and_is_asked_for_again() -> None:
+    """It is paused, not left with its records; and a routine that asks for nothing is woken."""
+    assignment = Assignment([PLACE])
+    state = assignment.state_value(PLACE)
+    state.seek(0)
+    asked: list[object] = []
+    fetcher: Any = SimpleNamespace(
+        _records={PLACE: (await fetched(stored([0, 1]), 0))[0]},
+        _closed=False,
+        _in_flight=set(),
+        _wait_consume_future="routine",
+        _notify=asked.append,
+        _subscriptions=SimpleNamespace(
+            reassignment_in_progress=False, subscription=SimpleNamespace(assignment=assignment)
+        ),
+        _create_fetch_waiter=lambda: asyncio.get_running_loop().create_future(),
+    )
+    batches = BatchFetcher({PLACE.topic: 0.05}, 1000)
+    taken = await batches.fetched(fetcher, {PLACE}, 1.0, None)
+    assert [batch.offsets for batch in taken[PLACE]] == [[0, 1]]
+    assert state.paused
+    assert await batches.fetched(fetcher, {PLACE}, 0.1, None) == {}
+    assert not state.paused
+    assert "routine" in asked

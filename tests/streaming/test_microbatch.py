@@ -20,6 +20,7 @@ DIGESTS: dict[str, str] = {
     "aiokafka.consumer.fetcher.FetchError": "d50775206aa2fc38",
     "aiokafka.consumer.fetcher.PartitionRecords": "4dd6157d7e637944",
     "aiokafka.consumer.fetcher.Fetcher._create_fetch_waiter": "587dca1be22a22eb",
+    "aiokafka.consumer.fetcher.Fetcher._fetch_requests_routine": "adce62b6fc7b9d85",
     "aiokafka.consumer.fetcher.Fetcher._notify": "d8682040be232260",
     "aiokafka.consumer.fetcher.Fetcher._proc_fetch_request": "9116b6453572f847",
     "aiokafka.consumer.fetcher.Fetcher._update_fetch_positions": "3750fdb3cc075393",
