@@ -37,15 +37,15 @@ _log = logging.getLogger(__name__)
 
 APP_ID = "analytics-landing"
 LANDED_TOPICS = (EVENTS.name, REJECTED.name, WINDOWS.name, LATE.name, PREDICTIONS.name)
-# A batch of 1 MB is some 4,000 events; eight of them wait in front of an agent at most.
-FETCH_BYTES = 1 << 20
-WAITING_BATCHES = 8
+# Half a megabyte of compressed events is some 6,000; more of them in the way take memory and, cold, more time.
+FETCH_BYTES = 1 << 19
+WAITING_BATCHES = 2
 STALL_CHECK_INTERVAL_S = 5.0
 METADATA_MAX_AGE_MS = 3_000
 LIVE_FEATURES_INTERVAL_S = 1.0
 FETCH_WAIT_MS = 5
 # The way to a window is as short as it can be; what only lands can wait for company.
-PACE_S = {EVENTS.name: 0.01, PARTIALS.name: 0.05}
+PACE_S = {EVENTS.name: 0.015, PARTIALS.name: 0.05}
 PATIENT_PACE_S = 0.25
 
 

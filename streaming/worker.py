@@ -39,8 +39,12 @@ def run(settings: Settings) -> None:
     logs = wait_for_topics(settings.kafka.address)
     sys.meta_path.insert(0, _NoPandas())
     # Imported once there is a broker: half a second of Faust.
+    import pyarrow
+
     from streaming.app import create_app
 
+    # Arrow's own allocator keeps what it was given: 40 MB more at the peak, for nothing that could be measured.
+    pyarrow.set_memory_pool(pyarrow.system_memory_pool())
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     gc.freeze()
     gc.set_threshold(GC_THRESHOLD)
