@@ -58,7 +58,7 @@ manifest: $(INSTALLED)  ## what Dagster reads of the dbt project
 	@DBT_PROJECT_DIR=dbt_project DBT_PROFILES_DIR=dbt_project $(BIN)/dbt --quiet parse
 
 test: manifest  ## all that needs only packages and the embedded broker
-	$(BIN)/pytest -m "not integration" $(ARGS)
+	$(BIN)/pytest -m "not integration" -n 2 $(ARGS)
 
 test-integration: manifest  ## real Kafka, Postgres, Chromium, and whole platforms
 	$(BIN)/pytest -m integration $(ARGS)
