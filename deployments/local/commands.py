@@ -259,7 +259,7 @@ def _print_status(settings: Settings, found: PlatformStatus) -> None:
     out.print(view.process_table(found))
     counts = found.events
     out.print(
-        f"events on the log: {counts.acknowledged:,} acknowledged, {counts.landed:,} landed, "
+        f"records on the log: {counts.acknowledged:,} acknowledged, {counts.landed:,} landed, "
         f"{counts.under_way:,} under way"
         + (f", [red]{counts.lost:,} lost with the broker[/red]" if counts.lost else "")
     )
