@@ -5,7 +5,6 @@ import logging
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-import faust
 from faust.types import TP
 
 from platform_assets.contracts.topics import EVENTS, LATE, PARTIALS, PREDICTIONS, REJECTED, WINDOWS
@@ -17,13 +16,14 @@ from resources.settings import Duties, Settings
 from streaming import decoding, stream_decoders
 from streaming.checkpoints import Checkpoints
 from streaming.emitter import Emitter
+from streaming.faust_app import new_app
 from streaming.health import add_pages
 from streaming.incarnations import Incarnations
 from streaming.lander import Lander
 from streaming.live_features import LiveFeatures
 from streaming.merging import MergeStage
 from streaming.metrics import StreamMetrics, add_metrics_page
-from streaming.microbatch import SCHEME, MicroBatches, use_batches
+from streaming.microbatch import MicroBatches, use_batches
 from streaming.pipeline import Pipeline
 from streaming.publishing import NewsLog
 from streaming.rejecting import RejectionLog
@@ -37,11 +37,7 @@ _log = logging.getLogger(__name__)
 
 APP_ID = "analytics-landing"
 LANDED_TOPICS = (EVENTS.name, REJECTED.name, WINDOWS.name, LATE.name, PREDICTIONS.name)
-# Half a megabyte of compressed events is some 6,000; more of them in the way take memory and, cold, more time.
-FETCH_BYTES = 1 << 19
-WAITING_BATCHES = 2
 STALL_CHECK_INTERVAL_S = 5.0
-METADATA_MAX_AGE_MS = 3_000
 LIVE_FEATURES_INTERVAL_S = 1.0
 FETCH_WAIT_MS = 5
 # The way to a window is as short as it can be; what only lands can wait for company.
@@ -55,27 +51,12 @@ def create_app(settings: Settings, *, part_partitions: int = PARTIALS.partitions
     Returns:
         A `faust.App`. `app.pipeline` is its `Pipeline`.
     """
-    app: Any = faust.App(
+    app = new_app(
         APP_ID,
-        broker=[f"{SCHEME}://{server.strip()}" for server in settings.kafka.address.split(",")],
-        datadir=settings.root / "worker",
-        store="memory://",
-        consumer_auto_offset_reset="none",
-        consumer_max_fetch_size=FETCH_BYTES,
-        # A Kafka that has just restarted tells the group of no topics at first, and the leader hands out nothing; it
-        # looks again this often. At the default of five minutes nothing landed meanwhile.
-        consumer_metadata_max_age_ms=METADATA_MAX_AGE_MS,
-        broker_session_timeout=settings.streaming.session_timeout_s,
-        broker_heartbeat_interval=min(1.0, settings.streaming.session_timeout_s / 3),
-        broker_commit_interval=2.0,
-        stream_buffer_maxsize=WAITING_BATCHES,
-        stream_recovery_delay=0.0,
-        topic_allow_declare=False,
-        topic_disable_leader=True,
-        web_bind="127.0.0.1",
-        web_host="127.0.0.1",
+        settings,
+        settings.root / "worker",
         web_port=settings.streaming.web_port,
-        worker_redirect_stdouts=False,
+        consumer_auto_offset_reset="none",
     )
     writers = _Writers(settings)
     pipeline = _pipeline(app, settings, writers, part_partitions)

@@ -3,14 +3,14 @@
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any
 
-import faust
 from faust.types import TP
 
 from platform_assets.contracts.topics import WINDOWS
 from resources.online_store import SqliteLiveStore, SqliteOnlineStore, SqlitePredictionStore
 from resources.settings import Settings
+from streaming.faust_app import new_app
 from streaming.incarnations import Incarnations
-from streaming.microbatch import SCHEME, MicroBatches, use_batches
+from streaming.microbatch import MicroBatches, use_batches
 from streaming.scoring.features import FeatureReader
 from streaming.scoring.health import add_pages
 from streaming.scoring.models import Models
@@ -22,10 +22,6 @@ from streaming.seeking import SeekBack
 READER = "analytics-scorer"
 SCORE_INTERVAL_S = 0.1
 STALL_CHECK_INTERVAL_S = 5.0
-FETCH_BYTES = 1 << 20
-# While no model is there the batches wait in front of the agent.
-WAITING_BATCHES = 8
-METADATA_MAX_AGE_MS = 3_000
 PACE_S = 0.02
 
 
@@ -41,27 +37,14 @@ def create_scorer(settings: Settings, models: Models, *, reader: str = READER, s
     Returns:
         A `faust.App`. `app.pipeline` is its `ScoringPipeline`.
     """
-    app: Any = faust.App(
+    app = new_app(
         reader,
-        broker=[f"{SCHEME}://{server.strip()}" for server in settings.kafka.address.split(",")],
-        datadir=settings.root / "scorer",
-        store="memory://",
+        settings,
+        settings.root / "scorer",
+        web_port=settings.streaming.scorer_web_port,
         # A log whose first records retention has removed is scored from what is left.
         consumer_auto_offset_reset="earliest",
-        consumer_max_fetch_size=FETCH_BYTES,
-        consumer_metadata_max_age_ms=METADATA_MAX_AGE_MS,
-        broker_session_timeout=settings.streaming.session_timeout_s,
-        broker_heartbeat_interval=min(1.0, settings.streaming.session_timeout_s / 3),
-        broker_commit_interval=2.0,
-        stream_buffer_maxsize=WAITING_BATCHES,
-        stream_recovery_delay=0.0,
-        topic_allow_declare=False,
-        topic_disable_leader=True,
         web_enabled=serves_pages,
-        web_bind="127.0.0.1",
-        web_host="127.0.0.1",
-        web_port=settings.streaming.scorer_web_port,
-        worker_redirect_stdouts=False,
     )
     predictions = SqlitePredictionStore(settings.prediction_store_path)
     features = FeatureReader(SqliteOnlineStore(settings.online_store_path), SqliteLiveStore(settings.live_store_path))
