@@ -84,7 +84,7 @@ class StreamingSettings(_Section):
     max_buffer_mb: int = Field(32, ge=1, description="Rows in memory, those on their way to a file included.")
     session_timeout_s: float = Field(6.0, gt=0, description="How soon a killed worker's partitions are free again.")
     duties: Duties = Field(Duties.ALL, description="`windows` neither lands nor deduplicates: for measurements.")
-    emit_interval_s: float = Field(0.02, gt=0, description="The least time between two changes of one window.")
+    emit_interval_s: float = Field(0.012, gt=0, description="The least time between two changes of one window.")
     checkpoint_interval_s: float = Field(2.0, gt=0, description="How much of the log a crash makes the worker repeat.")
     idle_timeout_s: float = Field(
         5.0, gt=0, description="Silence after which a partition's windows close by the clock."
