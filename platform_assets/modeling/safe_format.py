@@ -1,5 +1,6 @@
 """The safe form of an estimator: skops, read with our own list of types and never with the file's."""
 
+import threading
 from typing import Any, Protocol
 
 import numpy as np
@@ -15,6 +16,10 @@ TRUSTED_TYPES = (
 )
 """What a model may hold beyond skops' own defaults: the type of an array's elements and
 scikit-learn's compiled trees, which hold numbers and no code."""
+
+# numpy reads the head of each array with ast.literal_eval, and CPython 3.11 counts the depth of that over all threads:
+# two loads at once ended in "SystemError: AST constructor recursion depth mismatch" (python/cpython#106905).
+_reading = threading.Lock()
 
 
 class Classifier(Protocol):
@@ -47,7 +52,8 @@ def from_bytes(content: bytes) -> Classifier:
     """
     _refuse_unknown_types(content)
     try:
-        estimator: Classifier = skops.io.loads(content, trusted=list(TRUSTED_TYPES))
+        with _reading:
+            estimator: Classifier = skops.io.loads(content, trusted=list(TRUSTED_TYPES))
     except Exception as error:  # a damaged file raises whatever its damage leads to
         raise UntrustedModel(f"The model cannot be read: {type(error).__name__}: {error}") from error
     return estimator
@@ -55,7 +61,8 @@ def from_bytes(content: bytes) -> Classifier:
 
 def _refuse_unknown_types(content: bytes) -> None:
     try:
-        unknown = set(skops.io.get_untrusted_types(data=content)) - set(TRUSTED_TYPES)
+        with _reading:
+            unknown = set(skops.io.get_untrusted_types(data=content)) - set(TRUSTED_TYPES)
     except Exception as error:  # as above
         raise UntrustedModel(f"The model cannot be read: {type(error).__name__}: {error}") from error
     if unknown:
