@@ -21,6 +21,10 @@ from streaming.decoding import DecodedBatch
 
 _log = logging.getLogger(__name__)
 
+# A batch's rows are a slice of what all partitions brought together, and keep all of that. Copied together they hold
+# what `buffered_bytes` counts, in a few large pieces.
+LOOSE_BYTES = 1 << 20
+
 Partition = tuple[str, int]
 """Topic and partition."""
 
@@ -68,7 +72,31 @@ class OwnedPartition:
     opened_at: float | None = None
     high_watermark: int | None = None
     rows: list[pa.RecordBatch] = field(default_factory=list, repr=False)
+    loose: list[pa.RecordBatch] = field(default_factory=list, repr=False)
+    loose_bytes: int = 0
     full: FullFile | None = None
+
+    def buffer(self, rows: pa.RecordBatch) -> None:
+        """Keep rows for the next file."""
+        self.loose.append(rows)
+        self.buffered_rows += rows.num_rows
+        self.buffered_bytes += rows.nbytes
+        self.loose_bytes += rows.nbytes
+        if self.loose_bytes >= LOOSE_BYTES:
+            self._pack()
+
+    def take_rows(self) -> tuple[pa.RecordBatch, ...]:
+        """All rows kept, which are forgotten here."""
+        if self.loose:
+            self._pack()
+        taken, self.rows = tuple(self.rows), []
+        self.buffered_rows = self.buffered_bytes = 0
+        self.opened_at = None
+        return taken
+
+    def _pack(self) -> None:
+        self.rows.append(pa.concat_batches(self.loose))
+        self.loose, self.loose_bytes = [], 0
 
 
 class LandingSink:
@@ -147,9 +175,7 @@ class LandingSink:
         if owned.opened_at is None:
             owned.opened_at = self._clock()
         if rows.num_rows:
-            owned.rows.append(rows)
-            owned.buffered_rows += rows.num_rows
-            owned.buffered_bytes += rows.nbytes
+            owned.buffer(rows)
         owned.position = batch.next_offset
         return Admission.TAKE
 
@@ -209,10 +235,8 @@ class LandingSink:
     def _fill(owned: OwnedPartition) -> FullFile | None:
         if owned.full is None and owned.position > owned.landed:
             file = LandingFile(owned.topic, owned.log, owned.partition, owned.landed, owned.position - 1)
-            owned.full = FullFile(file, tuple(owned.rows), owned.buffered_rows, owned.buffered_bytes)
-            owned.rows = []
-            owned.buffered_rows = owned.buffered_bytes = 0
-            owned.opened_at = None
+            row_count, byte_count = owned.buffered_rows, owned.buffered_bytes
+            owned.full = FullFile(file, owned.take_rows(), row_count, byte_count)
         return owned.full
 
     def write(self, files: Collection[FullFile]) -> None:

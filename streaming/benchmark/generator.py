@@ -76,7 +76,7 @@ class _Sender:
                 "bootstrap.servers": address,
                 "enable.idempotence": True,
                 "acks": "all",
-                "linger.ms": 5,
+                "linger.ms": load.linger_ms,
                 "batch.size": 1 << 20,
                 "compression.type": "lz4",
                 "partitioner": "murmur2_random",

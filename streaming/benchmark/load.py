@@ -42,12 +42,14 @@ class Load:
     """One run's schedule. `start_us` is the intended time of event 0, in microseconds since the epoch.
 
     Every `duplicate_every`-th event goes out twice (0: none does). `run` is 24 characters that begin every event id.
+    The producer waits `linger_ms` for a batch to fill.
     """
 
     run: str
     start_us: int
     phases: tuple[Phase, ...]
     duplicate_every: int = 0
+    linger_ms: int = 5
 
     @cached_property
     def total(self) -> int:

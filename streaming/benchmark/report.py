@@ -16,9 +16,9 @@ class Measurement(msgspec.Struct, kw_only=True):
     contains the first of them to the one that contains the last, never less than the schedule's length. `sent`,
     `lost` and `duplicated` count distinct events, the warm-up included; `resent` went out twice on purpose. `processed`
     counts records, as the engine's positions do. `backlog_s` is what was due and unprocessed when the schedule ended,
-    in seconds of the target rate. `latency_ms` is of every tenth user's events, `delivery_ms` the part of it between
-    the worker's emission of an update and its arrival. `worker_rss_mb` is the worker's memory at ten even steps of the
-    schedule. `cpu_cores` says how many cores each process kept busy while the load ran, `machine` everything on it;
+    in seconds of the target rate. `linger_ms` is what the producer waits for a batch to fill. `latency_ms` is of every
+    tenth user's events, `delivery_ms` the part of it between the worker's emission of an update and its arrival.
+    `worker_rss_mb` is the worker's memory at ten even steps of the schedule. `cpu_cores` says how many cores each process kept busy while the load ran, `machine` everything on it;
     `worker_cpu_us_per_event` is less noisy than a rate where others use the machine too.
     """
 
@@ -29,6 +29,7 @@ class Measurement(msgspec.Struct, kw_only=True):
     achieved_eps: float | None = None
     raw_consume_eps: float | None = None
     duration_s: float | None = None
+    linger_ms: int | None = None
     sent: int | None = None
     resent: int | None = None
     processed: int | None = None
