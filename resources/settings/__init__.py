@@ -1,5 +1,25 @@
 """What a deployment chooses, as one typed tree read from `ANALYTICS_*` environment variables."""
 
-from resources.settings.tree import Duties, Environment, Settings, SettingsError, load_settings
+from resources.settings.api import ApiSettings
+from resources.settings.dagster import DagsterSettings
+from resources.settings.environment import Environment
+from resources.settings.kafka import KafkaSettings
+from resources.settings.models import ChurnSettings, RegistrySettings
+from resources.settings.streaming import Duties, StreamingSettings
+from resources.settings.tree import Settings, SettingsError, load_settings
+from resources.settings.warehouse import WarehouseSettings
 
-__all__ = ["Duties", "Environment", "Settings", "SettingsError", "load_settings"]
+__all__ = [
+    "ApiSettings",
+    "ChurnSettings",
+    "DagsterSettings",
+    "Duties",
+    "Environment",
+    "KafkaSettings",
+    "RegistrySettings",
+    "Settings",
+    "SettingsError",
+    "StreamingSettings",
+    "WarehouseSettings",
+    "load_settings",
+]

@@ -14,8 +14,7 @@ from confluent_kafka import Consumer, KafkaError, TopicPartition
 from api.main import create_app
 from platform_assets.contracts.topics import EVENTS, REJECTED, Topic
 from resources.event_log.topics import ensure_topics
-from resources.settings import Settings
-from resources.settings.tree import ApiSettings, KafkaSettings
+from resources.settings import ApiSettings, KafkaSettings, Settings
 
 Serve = Callable[..., AbstractAsyncContextManager[httpx.AsyncClient]]
 

@@ -19,8 +19,7 @@ from platform_assets.contracts.rejections import encode_rejection, refuse_at_the
 from platform_assets.contracts.topics import REJECTED
 from resources.event_log.gate import IngestionGate
 from resources.event_log.topics import ensure_topics
-from resources.settings import Settings
-from resources.settings.tree import KafkaSettings
+from resources.settings import KafkaSettings, Settings
 from resources.telemetry import configure_observability, get_observability_config
 
 

@@ -10,8 +10,7 @@ from confluent_kafka import Consumer, TopicPartition
 from platform_assets.contracts.topics import LATE, PARTIALS, WINDOWS, Topic
 from resources.event_log.acknowledged import read_acknowledged
 from resources.event_log.topics import ensure_topics
-from resources.settings import Settings
-from resources.settings.tree import KafkaSettings
+from resources.settings import KafkaSettings, Settings
 from streaming.publishing import NewsLog
 from streaming.stage import Outgoing
 from tests.conftest import running_broker

@@ -14,8 +14,7 @@ import pytest
 from resources.event_log.embedded import broker_command
 from resources.event_log.gate import IngestionGate
 from resources.event_log.topics import LogUnavailable, ensure_topics
-from resources.settings import Settings
-from resources.settings.tree import ApiSettings, KafkaSettings
+from resources.settings import ApiSettings, KafkaSettings, Settings
 from tests.conftest import free_port
 
 OnTheLog = Callable[[str], tuple[list[Any], list[Any]]]

@@ -4,8 +4,7 @@ import pytest
 
 from api.main import create_app
 from api.security.startup import UnsafeConfiguration
-from resources.settings import Environment, Settings
-from resources.settings.tree import ApiSettings
+from resources.settings import ApiSettings, Environment, Settings
 
 
 @pytest.mark.parametrize("environment", [Environment.STAGING, Environment.PROD])

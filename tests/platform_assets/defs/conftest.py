@@ -5,8 +5,7 @@ from pathlib import Path
 import pytest
 
 from resources.landing_zone import LandingZone
-from resources.settings import Settings
-from resources.settings.tree import ChurnSettings
+from resources.settings import ChurnSettings, Settings
 from resources.warehouse import Warehouse
 
 

@@ -17,8 +17,7 @@ from platform_assets.defs.serving.customer_activity import online_features_equal
 from platform_assets.defs.serving.predict_route import known_household, predict_route_serves_the_champion
 from resources.landing_zone import LandingZone
 from resources.online_store import SqliteOnlineStore
-from resources.settings import Settings
-from resources.settings.tree import ApiSettings, ChurnSettings, KafkaSettings
+from resources.settings import ApiSettings, ChurnSettings, KafkaSettings, Settings
 from resources.warehouse import Warehouse
 from tests.check_results import evaluate, shown
 from tests.conftest import free_port

@@ -21,8 +21,7 @@ from platform_assets.contracts.topics import PREDICTIONS, WINDOWS
 from platform_assets.modeling.export import load_champion
 from resources.event_log.topics import describe_logs
 from resources.online_store import SqliteOnlineStore, SqlitePredictionStore
-from resources.settings import Settings
-from resources.settings.tree import KafkaSettings
+from resources.settings import KafkaSettings, Settings
 from streaming.scoring.app import READER
 from tests.api.conftest import read_topic
 from tests.api.models import AS_OF, WIDTH

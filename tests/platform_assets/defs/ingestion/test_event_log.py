@@ -10,8 +10,7 @@ from platform_assets.defs.ingestion.event_log import compare_log
 from resources.event_log.acknowledged import AcknowledgedOffsets
 from resources.event_log.topics import Log, ensure_topics
 from resources.landing_zone import LandingZone
-from resources.settings import Settings
-from resources.settings.tree import KafkaSettings
+from resources.settings import KafkaSettings, Settings
 from tests.conftest import running_broker
 from tests.landed_records import event, land_events
 

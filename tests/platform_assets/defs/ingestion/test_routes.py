@@ -5,8 +5,7 @@ from pathlib import Path
 import pytest
 
 from platform_assets.defs.ingestion.routes import ingest_route_is_ready
-from resources.settings import Settings
-from resources.settings.tree import ApiSettings, KafkaSettings
+from resources.settings import ApiSettings, KafkaSettings, Settings
 from tests.check_results import evaluate
 from tests.conftest import free_port
 from tests.served_api import served_api
