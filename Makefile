@@ -7,7 +7,7 @@ UV_VERSION := 0.13.9
 PEERS := .venv-peers
 
 .DEFAULT_GOAL := dev-install
-.PHONY: dev-install up down status kafka picture run-api bench bench-peers manifest test test-integration faults check ci format lint type-check lock clean help
+.PHONY: dev-install up down status kafka picture run-api bench bench-http bench-peers manifest test test-integration faults check ci format lint type-check lock clean help
 
 dev-install: $(INSTALLED)  ## install the locked environment into .venv (a bare `make` does this)
 
@@ -44,6 +44,9 @@ run-api: $(INSTALLED)  ## the API alone on port 8000 (needs a Kafka: ANALYTICS_K
 
 bench: $(INSTALLED)  ## measure the streaming tier; five minutes, exit 1 on a missed target (ARGS="--help")
 	@$(BIN)/python -m streaming.benchmark $(ARGS)
+
+bench-http: $(INSTALLED)  ## measure the front door over HTTP, beside plain FastAPI; three minutes (ARGS="--help")
+	@$(BIN)/python -m deployments.load $(ARGS)
 
 bench-peers: $(INSTALLED) $(PEERS)/.installed  ## the same job on stock Faust, Quix Streams, Bytewax and Pathway
 	@$(BIN)/python -m streaming.benchmark --engine platform faust quix bytewax pathway $(ARGS)

@@ -1,0 +1,83 @@
+"""The processes under load: a broker of our own, the door, and the worker behind it."""
+
+import contextlib
+import os
+import sys
+import urllib.request
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from deployments.load.bodies import JSON, NDJSON
+from deployments.load.generator import Target
+from streaming.benchmark.cluster import cluster, free_port
+from streaming.benchmark.platform_worker import Duties, PlatformWorker, platform_worker
+from streaming.benchmark.processes import ChildProcess, child_process
+
+READY_S = 30.0
+
+
+class Server(StrEnum):
+    """What takes the events."""
+
+    PLATFORM = "platform"
+    FASTAPI = "fastapi"
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What runs. `worker` is None where only the door is measured; the landing files are in `data_dir`."""
+
+    target: Target
+    media_type: str
+    api: ChildProcess
+    broker: ChildProcess | None
+    worker: PlatformWorker | None
+    data_dir: Path
+
+
+@contextmanager
+def scene(server: Server, folder: Path, *, bootstrap: str | None, with_worker: bool) -> Iterator[Scene]:
+    """Start everything for the length of a block; leaving it lets all that was taken land.
+
+    Raises:
+        ProcessFailed: a process ended or did not get ready.
+        ClusterUnusable: there is no broker to use.
+    """
+    data_dir = folder / "data"
+    data_dir.mkdir()
+    with ExitStack() as ending:
+        log = ending.enter_context(cluster(bootstrap, folder))
+        worker = None
+        if with_worker:
+            worker = ending.enter_context(platform_worker(log.address, folder, Duties.ALL))
+            worker.wait_until_ready()
+        port = free_port()
+        if server is Server.FASTAPI:
+            command = [sys.executable, "-m", "deployments.load.plain_fastapi", str(port), log.address]
+            environment: Mapping[str, str] = os.environ
+            headers, media_type, ready = {"Content-Type": JSON}, JSON, "/health"
+        else:
+            command = [sys.executable, "-m", "api"]
+            environment = _environment(data_dir, log.address, port)
+            headers, media_type, ready = {"Content-Type": NDJSON}, NDJSON, "/health/ready"
+        api = ending.enter_context(child_process("api", command, folder / "api.log", environment))
+        api.wait_until(lambda: _answers(f"http://127.0.0.1:{port}{ready}"), READY_S, "ready")
+        target = Target("127.0.0.1", port, "/v1/events", headers)
+        yield Scene(target, media_type, api, log.broker, worker, data_dir)
+
+
+def _environment(data_dir: Path, address: str, port: int) -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if not name.startswith("ANALYTICS_")} | {
+        "ANALYTICS_KAFKA__BOOTSTRAP_SERVERS": address,
+        "ANALYTICS_DATA_DIR": str(data_dir),
+        "ANALYTICS_API__PORT": str(port),
+    }
+
+
+def _answers(url: str) -> bool:
+    with contextlib.suppress(OSError), urllib.request.urlopen(url, timeout=2) as answer:  # noqa: S310 - our own server
+        return bool(answer.status == 200)
+    return False
