@@ -7,7 +7,7 @@ UV_VERSION := 0.13.9
 PEERS := .venv-peers
 
 .DEFAULT_GOAL := dev-install
-.PHONY: dev-install up down status kafka picture run-api bench bench-http bench-peers manifest test test-integration faults check ci format lint type-check lock clean help
+.PHONY: dev-install up down status kafka picture run-api bench bench-http bench-peers manifest openapi test test-integration faults check ci format lint type-check lock clean help
 
 dev-install: $(INSTALLED)  ## install the locked environment into .venv (a bare `make` does this)
 
@@ -59,6 +59,9 @@ $(PEERS)/.installed: deployments/peers/requirements.lock
 
 manifest: $(INSTALLED)  ## what Dagster reads of the dbt project
 	@DBT_PROJECT_DIR=dbt_project DBT_PROFILES_DIR=dbt_project $(BIN)/dbt --quiet parse
+
+openapi: $(INSTALLED)  ## renew the API's promise to its clients; a breaking change wants ARGS=--breaking
+	@$(BIN)/python -m tests.api.openapi_snapshot $(ARGS)
 
 test: manifest  ## all that needs only packages and the embedded broker
 	$(BIN)/pytest -m "not integration" -n 2 $(ARGS)

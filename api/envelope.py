@@ -13,9 +13,12 @@ T = TypeVar("T")
 class APIMetadata(BaseModel):
     """About the answer rather than in it."""
 
-    request_id: str = Field(description="Names this request in the logs; also in the X-Request-ID header.")
+    request_id: str = Field(
+        description="Names this request in the logs; also in the X-Request-ID header.",
+        examples=["5f0c1c9de2b34a6a9d0f6a1f5c7b8e21"],
+    )
     version: str = API_VERSION
-    environment: str
+    environment: str = Field(examples=["local"])
     timestamp: dt.datetime = Field(default_factory=lambda: dt.datetime.now(dt.UTC), description="Server time, UTC.")
 
 
@@ -24,5 +27,5 @@ class StandardResponse(BaseModel, Generic[T]):
 
     success: bool
     data: T | None = None
-    message: str
+    message: str = Field(examples=["Done"])
     metadata: APIMetadata

@@ -1,11 +1,12 @@
 """POST /v1/events: the front door."""
 
+import json
 import logging
 from http import HTTPStatus
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Request, Response
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from api.dependencies import Metadata, SettingsInForce, TheIngestion
 from api.envelope import APIMetadata, StandardResponse
@@ -32,6 +33,14 @@ class Refusal(BaseModel):
 
 class IngestionReceipt(BaseModel):
     """What became of the events of one request; accepted + refused = sent."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {"accepted": 1, "refused": 0, "event_ids": ["0197c2f6-7c1a-7d4e-8f3b-2a9d5e6c7b80"], "refusals": []}
+            ]
+        }
+    )
 
     accepted: int = Field(description="Events that the log has acknowledged.")
     refused: int = Field(description="Events that were recorded as rejected.")
@@ -64,7 +73,10 @@ _REQUEST_BODY: dict[str, Any] = {
             },
             "examples": {"one event": {"value": _EXAMPLE}, "two events": {"value": [_EXAMPLE, _EXAMPLE]}},
         },
-        NDJSON: {"schema": {"type": "string", "description": "One event a line; blank lines are skipped."}},
+        NDJSON: {
+            "schema": {"type": "string", "description": "One event a line; blank lines are skipped."},
+            "example": json.dumps(_EXAMPLE) + "\n" + json.dumps(_EXAMPLE),
+        },
     },
 }
 

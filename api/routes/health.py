@@ -5,7 +5,7 @@ from http import HTTPStatus
 from typing import Literal
 
 from fastapi import APIRouter, Response
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from api.dependencies import SettingsInForce, TheEventLog, TheIngestion, TheOnlineStore, ThePredictions
 from api.services.predictions import Predictions
@@ -67,12 +67,33 @@ class Parts(BaseModel):
 class Readiness(BaseModel):
     """`ready` says that the log can be reached; the other parts are told, and come and go in normal operation."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "status": "ready",
+                    "parts": {
+                        "event_log": {"reachable": True, "detail": None},
+                        "ingestion": {"paused": False, "in_flight": 3, "detail": None},
+                        "models": {"churn": {"state": "loaded", "version": "2"}},
+                        "online_store": {
+                            "present": True,
+                            "entities": 2469,
+                            "features_as_of": "2026-01-15",
+                            "detail": None,
+                        },
+                    },
+                }
+            ]
+        }
+    )
+
     status: Literal["ready", "not_ready"]
     parts: Parts
 
 
-@router.get("/health", summary="Alias of /health/live")
-@router.get("/health/live", summary="Does the process answer?")
+@router.get("/health", summary="Alias of /health/live", response_description="It does.")
+@router.get("/health/live", summary="Does the process answer?", response_description="It does.")
 async def get_liveness() -> Liveness:
     """Always healthy: a process that cannot say so does not answer."""
     return Liveness()
@@ -81,6 +102,7 @@ async def get_liveness() -> Liveness:
 @router.get(
     "/health/ready",
     summary="Can it do its work?",
+    response_description="The event log can be reached.",
     responses={503: {"model": Readiness, "description": "The event log cannot be reached."}},
 )
 async def get_readiness(

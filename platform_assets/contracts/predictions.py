@@ -26,7 +26,20 @@ class Prediction(BaseModel):
     """The champion's answer for one entity."""
 
     # pydantic reserves the prefix model_, which here is the field's right name.
-    model_config = ConfigDict(protected_namespaces=())
+    model_config = ConfigDict(
+        protected_namespaces=(),
+        json_schema_extra={
+            "examples": [
+                {
+                    "entity_id": "1228",
+                    "probability": 0.083,
+                    "model": "churn",
+                    "model_version": "3",
+                    "features_as_of": "2017-12-01",
+                }
+            ]
+        },
+    )
 
     entity_id: str
     probability: Annotated[float, Field(ge=0, le=1, description="For churn: of no purchase in the next 28 days.")]
