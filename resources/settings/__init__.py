@@ -4,6 +4,7 @@ from resources.settings.api import ApiSettings
 from resources.settings.dagster import DagsterSettings
 from resources.settings.environment import Environment
 from resources.settings.kafka import KafkaSettings
+from resources.settings.limits import LimitsSettings
 from resources.settings.models import ChurnSettings, RegistrySettings
 from resources.settings.streaming import Duties, StreamingSettings
 from resources.settings.tree import Settings, SettingsError, load_settings
@@ -16,6 +17,7 @@ __all__ = [
     "Duties",
     "Environment",
     "KafkaSettings",
+    "LimitsSettings",
     "RegistrySettings",
     "Settings",
     "SettingsError",

@@ -1,10 +1,20 @@
 """What every section of the settings is made of."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic_settings import NoDecode
 
 Port = Annotated[int, Field(ge=1, le=65535)]
+
+
+def _split(value: Any) -> Any:
+    return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+
+# NoDecode: pydantic-settings would otherwise want JSON.
+CommaSeparated = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
+"""A list in one variable: `ANALYTICS_API__TRUSTED_PROXIES=10.0.0.0/8,192.168.1.7`."""
 
 
 class Section(BaseModel):

@@ -12,6 +12,7 @@ from resources.settings.api import ApiSettings
 from resources.settings.dagster import DagsterSettings
 from resources.settings.environment import Environment
 from resources.settings.kafka import KafkaSettings
+from resources.settings.limits import LimitsSettings
 from resources.settings.models import ChurnSettings, RegistrySettings
 from resources.settings.streaming import StreamingSettings
 from resources.settings.warehouse import WarehouseSettings
@@ -41,6 +42,7 @@ class Settings(BaseSettings):
     warehouse: WarehouseSettings = WarehouseSettings()
     registry: RegistrySettings = RegistrySettings()
     churn: ChurnSettings = ChurnSettings()
+    limits: LimitsSettings = LimitsSettings()
 
     @property
     def root(self) -> Path:

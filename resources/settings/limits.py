@@ -1,0 +1,34 @@
+"""ANALYTICS_LIMITS__…: how much a caller may ask for in a minute."""
+
+from pydantic import Field, SecretStr, field_validator
+
+from resources.settings.section import Section
+
+MEMORY = "memory://"
+
+
+class LimitsSettings(Section):
+    """Limits of one minute. Callers without a limit of their own are counted by their address."""
+
+    storage_url: SecretStr = Field(
+        SecretStr(MEMORY),
+        description="Where requests are counted: memory:// in each process alone, redis://… in all together.",
+    )
+    requests_per_minute: int = Field(100, ge=1, description="Of one address.")
+    logins_per_minute: int = Field(30, ge=1, description="Attempts to log in from one address.")
+    key_requests_per_minute: int = Field(12_000, ge=1, description="Of a key that sends events.")
+    key_events_per_minute: int = Field(
+        600_000, ge=1, description="Of a key that sends events and has no limit of its own."
+    )
+
+    @field_validator("storage_url")
+    @classmethod
+    def _is_known(cls, url: SecretStr) -> SecretStr:
+        if not url.get_secret_value().startswith((MEMORY, "redis://", "rediss://")):
+            raise ValueError("must start with memory://, redis:// or rediss://")
+        return url
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether several processes count together."""
+        return not self.storage_url.get_secret_value().startswith(MEMORY)
