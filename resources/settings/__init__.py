@@ -1,8 +1,9 @@
 """What a deployment chooses, as one typed tree read from `ANALYTICS_*` environment variables."""
 
-from resources.settings.api import ApiSettings
+from resources.settings.api import ApiSettings, Auth
 from resources.settings.dagster import DagsterSettings
 from resources.settings.environment import Environment
+from resources.settings.identity import IdentitySettings
 from resources.settings.kafka import KafkaSettings
 from resources.settings.limits import LimitsSettings
 from resources.settings.models import ChurnSettings, RegistrySettings
@@ -12,10 +13,12 @@ from resources.settings.warehouse import WarehouseSettings
 
 __all__ = [
     "ApiSettings",
+    "Auth",
     "ChurnSettings",
     "DagsterSettings",
     "Duties",
     "Environment",
+    "IdentitySettings",
     "KafkaSettings",
     "LimitsSettings",
     "RegistrySettings",

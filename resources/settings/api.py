@@ -10,11 +10,26 @@ from resources.settings.section import CommaSeparated, Port, Section
 _ORIGIN = re.compile(r"https?://(\[[0-9a-f:.]+\]|[a-z0-9.-]+)(:\d{1,5})?\Z")
 
 
+class Auth(enum.StrEnum):
+    """Who may come in without a credential."""
+
+    DEVELOPMENT = "development"
+    REQUIRED = "required"
+
+
 class ApiSettings(Section):
     """The front door."""
 
     host: str = "127.0.0.1"
     port: Port = 8000
+    auth: Auth | None = Field(
+        None,
+        description="`development`: a request from this machine without a credential is the local developer; "
+        "`required`: it is nobody. Default: development in local, required elsewhere.",
+    )
+    allowed_hosts: str = Field(
+        "", description="Names that a request's Host may carry, with commas between; default: those of this machine."
+    )
     max_batch_events: int = Field(1000, ge=1)
     max_body_bytes: int = Field(1_000_000, ge=1024)
     acknowledgement_timeout_s: float = Field(10.0, gt=0, description="How long a request waits for the broker.")

@@ -8,9 +8,10 @@ from pathlib import Path
 from pydantic import ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from resources.settings.api import ApiSettings
+from resources.settings.api import ApiSettings, Auth
 from resources.settings.dagster import DagsterSettings
 from resources.settings.environment import Environment
+from resources.settings.identity import IdentitySettings
 from resources.settings.kafka import KafkaSettings
 from resources.settings.limits import LimitsSettings
 from resources.settings.models import ChurnSettings, RegistrySettings
@@ -37,6 +38,7 @@ class Settings(BaseSettings):
     data_dir: Path = Path(".analytics")
     kafka: KafkaSettings = KafkaSettings()
     api: ApiSettings = ApiSettings()
+    identity: IdentitySettings = IdentitySettings()
     dagster: DagsterSettings = DagsterSettings()
     streaming: StreamingSettings = StreamingSettings()
     warehouse: WarehouseSettings = WarehouseSettings()
@@ -48,6 +50,27 @@ class Settings(BaseSettings):
     def root(self) -> Path:
         """The data folder as an absolute path."""
         return self.data_dir.expanduser().resolve()
+
+    @property
+    def auth(self) -> Auth:
+        """Who may come in without a credential, as in force."""
+        return self.api.auth or (Auth.DEVELOPMENT if self.environment is Environment.LOCAL else Auth.REQUIRED)
+
+    @property
+    def identity_dir(self) -> Path:
+        """The local identity database, its signing keys and the first credentials; for the owner's eyes only."""
+        return self.root / "identity"
+
+    @property
+    def identity_url(self) -> str:
+        """The identity database in force."""
+        url = self.identity.database_url
+        return url.get_secret_value() if url is not None else f"sqlite:///{self.identity_dir / 'identity.sqlite'}"
+
+    @property
+    def signing_keys_dir(self) -> Path:
+        """The keys that sign access tokens, as in force."""
+        return self.identity.signing_keys_dir or self.identity_dir / "signing-keys"
 
     @property
     def landing_dir(self) -> Path:

@@ -1,0 +1,20 @@
+"""ANALYTICS_IDENTITY__…: who may come in."""
+
+from pathlib import Path
+
+from pydantic import Field, SecretStr
+
+from resources.settings.section import Section
+
+
+class IdentitySettings(Section):
+    """Users, keys and tokens."""
+
+    database_url: SecretStr | None = Field(
+        None, description="postgresql://… or sqlite:///…; default: a SQLite file in the data folder, in local only."
+    )
+    signing_keys_dir: Path | None = Field(
+        None, description="Folder of Ed25519 keys that sign access tokens; default: in the data folder, in local only."
+    )
+    issuer: str | None = Field(None, description="The `iss` of access tokens; default: urn:analytics:<environment>.")
+    audience: str = Field("analytics-api", description="The `aud` of access tokens.")
