@@ -3,6 +3,8 @@
 import ipaddress
 import re
 
+import enum
+
 from pydantic import Field, field_validator
 
 from resources.settings.section import CommaSeparated, Port, Section
