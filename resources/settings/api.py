@@ -1,9 +1,8 @@
 """ANALYTICS_API__…: the front door."""
 
+import enum
 import ipaddress
 import re
-
-import enum
 
 from pydantic import Field, field_validator
 
