@@ -5,6 +5,7 @@ import sys
 
 import uvicorn
 
+from api.draining import DrainingServer
 from api.main import SERVICE_NAME, create_app
 from api.security.startup import UnsafeConfiguration
 from resources.settings import Settings, SettingsError, load_settings
@@ -43,7 +44,7 @@ def main() -> int:
         lifespan="on",
         timeout_graceful_shutdown=int(settings.api.acknowledgement_timeout_s) + DRAIN_GRACE_S,
     )
-    uvicorn.Server(config).run(sockets=[listener])
+    DrainingServer(config, app, delay_s=settings.api.drain_delay_s).run(sockets=[listener])
     return 0
 
 

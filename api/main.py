@@ -83,6 +83,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         redoc_url=None,
     )
     app.state.settings = settings
+    app.state.draining = False
 
     v1 = APIRouter(prefix=f"/{API_VERSION}")
     v1.include_router(events.router)

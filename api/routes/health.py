@@ -4,7 +4,7 @@ import asyncio
 from http import HTTPStatus
 from typing import Literal
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from api.dependencies import SettingsInForce, TheEventLog, TheIngestion, TheOnlineStore, ThePredictions
@@ -65,7 +65,8 @@ class Parts(BaseModel):
 
 
 class Readiness(BaseModel):
-    """`ready` says that the log can be reached; the other parts are told, and come and go in normal operation."""
+    """`ready` says that the log can be reached and that the server does not end just now; the other parts are told,
+    and come and go in normal operation."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -103,10 +104,11 @@ async def get_liveness() -> Liveness:
     "/health/ready",
     summary="Can it do its work?",
     response_description="The event log can be reached.",
-    responses={503: {"model": Readiness, "description": "The event log cannot be reached."}},
+    responses={503: {"model": Readiness, "description": "The event log cannot be reached, or the server ends."}},
 )
 async def get_readiness(
     *,
+    request: Request,
     response: Response,
     settings: SettingsInForce,
     event_log: TheEventLog,
@@ -122,7 +124,7 @@ async def get_readiness(
         models=_models(predictions),
         online_store=await asyncio.to_thread(_online_store, online_store),
     )
-    is_ready = parts.event_log.reachable
+    is_ready = parts.event_log.reachable and not request.app.state.draining
     if not is_ready:
         response.status_code = HTTPStatus.SERVICE_UNAVAILABLE
     return Readiness(status="ready" if is_ready else "not_ready", parts=parts)

@@ -24,6 +24,8 @@ class Broker(Protocol):
 
     @property
     def address(self) -> str: ...
+    @property
+    def pid(self) -> int: ...
     def start(self) -> None: ...
     def kill(self) -> None: ...
     def stop(self) -> None: ...
@@ -47,6 +49,12 @@ class BrokerProcess:
     def address(self) -> str:
         """Where clients connect: the proxy in front of the broker, where there is one."""
         return f"127.0.0.1:{self._advertised_port}"
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        assert self._process is not None, "the broker is not running"
+        return self._process.pid
 
     def start(self) -> None:
         """Return when it listens."""

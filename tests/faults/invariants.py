@@ -6,12 +6,21 @@ sent, I4 nothing that was refused, I6 order per key, I7 recovery in time, I8 the
 
 from collections import Counter
 from dataclasses import dataclass
+from typing import Protocol
 
 import pyarrow.parquet as pq
 
 from platform_assets.contracts.topics import EVENTS, REJECTED
 from resources.landing_zone import LandingZone
 from tests.faults.ledger import Fate, Ledger
+
+
+class ClientLedger(Protocol):
+    """What a client knows of the events that it sent: `sent` counts the copies of each id."""
+
+    sent: Counter[str]
+
+    def ids(self, *fates: Fate) -> set[str]: ...
 
 
 @dataclass(frozen=True)
@@ -49,7 +58,7 @@ def check_places(zone: LandingZone, ends: dict[int, int], log: str) -> None:
 
 
 def check_events(
-    ledger: Ledger, landed: list[LandedEvent], *, forgotten: bool = False, may_repeat: bool = False
+    ledger: ClientLedger, landed: list[LandedEvent], *, forgotten: bool = False, may_repeat: bool = False
 ) -> set[str]:
     """I1 to I4 and I6. Returns the acknowledged ids that are missing, which is empty unless `forgotten`.
 
