@@ -3,6 +3,7 @@
 from resources.settings.api import ApiSettings, Auth
 from resources.settings.dagster import DagsterSettings
 from resources.settings.environment import Environment
+from resources.settings.gateway import GatewaySettings
 from resources.settings.identity import IdentitySettings
 from resources.settings.kafka import KafkaSettings
 from resources.settings.limits import LimitsSettings
@@ -18,6 +19,7 @@ __all__ = [
     "DagsterSettings",
     "Duties",
     "Environment",
+    "GatewaySettings",
     "IdentitySettings",
     "KafkaSettings",
     "LimitsSettings",

@@ -11,10 +11,12 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from resources.settings.api import ApiSettings, Auth
 from resources.settings.dagster import DagsterSettings
 from resources.settings.environment import Environment
+from resources.settings.gateway import GatewaySettings
 from resources.settings.identity import IdentitySettings
 from resources.settings.kafka import KafkaSettings
 from resources.settings.limits import LimitsSettings
 from resources.settings.models import ChurnSettings, RegistrySettings
+from resources.settings.replay import ReplaySettings
 from resources.settings.streaming import StreamingSettings
 from resources.settings.warehouse import WarehouseSettings
 
@@ -45,6 +47,8 @@ class Settings(BaseSettings):
     registry: RegistrySettings = RegistrySettings()
     churn: ChurnSettings = ChurnSettings()
     limits: LimitsSettings = LimitsSettings()
+    replay: ReplaySettings = ReplaySettings()
+    gateway: GatewaySettings = GatewaySettings()
 
     @property
     def root(self) -> Path:
