@@ -6,7 +6,7 @@ all of them: 721k records/s were measured in batches of 500, 270k/s one by one.
 
 import asyncio
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,10 @@ from resources.event_log.topics import Log, LogUnavailable, describe_logs
 
 Record = tuple[bytes | None, bytes]
 """Key and value."""
+
+# The broker will take nothing more from this producer, though librdkafka does not call it fatal. The embedded broker
+# says so once it has slept for longer than the delivery time-out, and for ever.
+_FENCED = frozenset({KafkaError.PRODUCER_FENCED, KafkaError.INVALID_PRODUCER_EPOCH, KafkaError.UNKNOWN_PRODUCER_ID})
 
 # What librdkafka calls RD_KAFKA_PARTITION_UA.
 _BY_KEY = -1
@@ -105,7 +109,7 @@ class EventLogProducer:
             raise LogUnavailable("The event log is not connected yet")
         if self._fatal is not None:
             raise LogUnavailable(self._fatal)
-        delivery = _Delivery(len(records), asyncio.get_running_loop(), self._marks.get(topic))
+        delivery = _Delivery(len(records), asyncio.get_running_loop(), self._marks.get(topic), self._refused_for_good)
         for partition, messages in _by_partition(records, partitions).items():
             try:
                 self._producer.produce_batch(topic, messages, partition=partition, on_delivery=delivery.one)
@@ -145,6 +149,9 @@ class EventLogProducer:
         for marks in self._marks.values():
             marks.close()
 
+    def _refused_for_good(self, reason: str) -> None:
+        self._fatal = reason
+
     def _poll(self) -> None:
         producer = self._producer
         assert producer is not None  # noqa: S101 - connect() starts this thread after making it
@@ -171,14 +178,21 @@ def _by_partition(records: Sequence[Record], partitions: Sequence[int] | None) -
 class _Delivery:
     """Counts the reports of one call and resolves its future once."""
 
-    __slots__ = ("_errors", "_lock", "_loop", "_marks", "_open", "done")
+    __slots__ = ("_errors", "_lock", "_loop", "_marks", "_open", "_refused_for_good", "done")
 
-    def __init__(self, count: int, loop: asyncio.AbstractEventLoop, marks: AcknowledgedOffsets | None) -> None:
+    def __init__(
+        self,
+        count: int,
+        loop: asyncio.AbstractEventLoop,
+        marks: AcknowledgedOffsets | None,
+        refused_for_good: Callable[[str], None],
+    ) -> None:
         self._open = count
         self._lock = threading.Lock()
         self._errors: list[str] = []
         self._loop = loop
         self._marks = marks
+        self._refused_for_good = refused_for_good
         self.done: asyncio.Future[None] = loop.create_future()
 
     def one(self, error: KafkaError | None, message: Message) -> None:
@@ -189,6 +203,8 @@ class _Delivery:
                 self._marks.advance(partition, offset + 1)
             self._count(1)
         else:
+            if error.code() in _FENCED:
+                self._refused_for_good(error.str())
             self.failed(1, error.str())
 
     def failed(self, count: int, reason: str) -> None:
