@@ -28,8 +28,8 @@ class ApiSettings(Section):
         description="`development`: a request from this machine without a credential is the local developer; "
         "`required`: it is nobody. Default: development in local, required elsewhere.",
     )
-    allowed_hosts: str = Field(
-        "", description="Names that a request's Host may carry, with commas between; default: those of this machine."
+    allowed_hosts: CommaSeparated = Field(
+        (), description="Names that a request's Host may carry; by default those of this machine, in local only."
     )
     max_batch_events: int = Field(1000, ge=1)
     max_body_bytes: int = Field(1_000_000, ge=1024)
