@@ -6,6 +6,7 @@ import sys
 import uvicorn
 
 from api.draining import DrainingServer
+from api.http_protocol import bounded_head_protocol
 from api.main import SERVICE_NAME, create_app
 from api.security.startup import UnsafeConfiguration
 from resources.settings import Settings, SettingsError, load_settings
@@ -35,6 +36,7 @@ def main() -> int:
     configure_logging(SERVICE_NAME)
     config = uvicorn.Config(
         app,
+        http=bounded_head_protocol(settings.api.header_timeout_s),
         log_config=None,  # uvicorn's own records become JSON lines too
         log_level="warning",
         access_log=False,  # one line per request comes from RequestLoggingMiddleware

@@ -8,12 +8,19 @@ from fastapi import APIRouter
 from fastapi.openapi.docs import get_redoc_html, get_swagger_ui_html
 from fastapi.responses import FileResponse, HTMLResponse
 
+from resources.settings import Environment, Settings
+
 # FastAPI's own pages load these from a public network, which a closed one does not reach and a visitor need not tell.
 _ASSETS = Path(str(importlib.resources.files("fastapi_offline"))) / "static"
 AssetName = Literal["swagger-ui-bundle.js", "swagger-ui.css", "redoc.standalone.js", "favicon.png"]
 _TITLE = "Analytics API"
 
 router = APIRouter(include_in_schema=False)
+
+
+def are_served(settings: Settings) -> bool:
+    """Whether these pages and /openapi.json are: in production they would be a map for attackers (ASVS 13.4.5)."""
+    return settings.environment is Environment.LOCAL if settings.api.docs is None else settings.api.docs
 
 
 @router.get("/docs")

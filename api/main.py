@@ -15,13 +15,17 @@ from api.middleware import RequestLoggingMiddleware
 from api.openapi import install_openapi
 from api.problems import install_problem_handlers
 from api.routes import events, health, predictions
+from api.security.client_address import ClientAddressMiddleware
+from api.security.cors import AllowedOriginsMiddleware
 from api.security.guard import GuardMiddleware
 from api.security.headers import SecurityHeadersMiddleware
 from api.security.hosts import TrustedHostMiddleware
+from api.security.methods import AllowedMethodsMiddleware
 from api.security.startup import refuse_unsafe
 from api.services.event_log import EventLog
 from api.services.ingestion import Ingestion
 from api.services.predictions import Predictions
+from api.time_limits import TimeLimitMiddleware
 from resources.event_log.gate import IngestionGate
 from resources.online_store import SqliteOnlineStore, SqlitePredictionStore
 from resources.settings import Settings, load_settings
@@ -79,6 +83,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         version="1.0.0",
         description=DESCRIPTION,
         lifespan=lifespan,
+        openapi_url="/openapi.json" if docs_pages.are_served(settings) else None,
         docs_url=None,
         redoc_url=None,
     )
@@ -88,16 +93,23 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     v1 = APIRouter(prefix=f"/{API_VERSION}")
     v1.include_router(events.router)
     v1.include_router(predictions.router)
-    app.include_router(docs_pages.router)
+    if docs_pages.are_served(settings):
+        app.include_router(docs_pages.router)
     app.include_router(health.router)
     app.include_router(v1)
 
     install_problem_handlers(app)
     install_openapi(app)
+    api = settings.api
     # The last one added is the outermost: an id first, then who asks, and only then the body.
     app.add_middleware(BodyLimitMiddleware, max_bytes=settings.api.max_body_bytes)
     app.add_middleware(GuardMiddleware, environment=settings.environment)
+    app.add_middleware(TimeLimitMiddleware, body_s=api.body_timeout_s, handling_s=api.handling_timeout_s)
+    if api.cors_origins:
+        app.add_middleware(AllowedOriginsMiddleware, origins=api.cors_origins)
     app.add_middleware(TrustedHostMiddleware)
-    app.add_middleware(SecurityHeadersMiddleware)
+    app.add_middleware(AllowedMethodsMiddleware)
+    app.add_middleware(SecurityHeadersMiddleware, hsts_max_age_s=api.hsts_max_age_s)
     app.add_middleware(RequestLoggingMiddleware)
+    app.add_middleware(ClientAddressMiddleware, trusted_proxies=api.trusted_proxies)
     return app

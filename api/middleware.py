@@ -9,6 +9,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.problems import internal_error
+from api.security.client_address import client_address
 
 REQUEST_ID_HEADER = "X-Request-ID"
 
@@ -58,14 +59,13 @@ class RequestLoggingMiddleware:
                 raise
             await response(scope, receive, send_with_id)
         finally:
-            client = scope.get("client")
             line = {
                 "request_id": request_id,
                 "method": scope["method"],
                 "path": scope["path"],
                 "status": status,
                 "duration_ms": round((time.perf_counter() - started) * 1000, 2),
-                "client": client[0] if client else None,
+                "client": client_address(scope),
             }
             if traceparent is not None:
                 line["trace_id"] = traceparent[3:35]

@@ -19,10 +19,16 @@ PAGE_POLICY = (
 
 
 class SecurityHeadersMiddleware:
-    """Adds the headers to every response; one that a route sets itself is kept."""
+    """Adds the headers to every response; one that a route sets itself is kept.
 
-    def __init__(self, app: ASGIApp) -> None:
+    `hsts_max_age_s` is for a server behind a proxy that terminates TLS; 0 leaves the header out.
+    """
+
+    def __init__(self, app: ASGIApp, *, hsts_max_age_s: int = 0) -> None:
         self.app = app
+        self._headers = dict(HEADERS)
+        if hsts_max_age_s:
+            self._headers["Strict-Transport-Security"] = f"max-age={hsts_max_age_s}; includeSubDomains"
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection."""
@@ -33,7 +39,7 @@ class SecurityHeadersMiddleware:
         async def send_secured(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
-                for name, value in HEADERS.items():
+                for name, value in self._headers.items():
                     headers.setdefault(name, value)
                 is_page = headers.get("content-type", "").startswith("text/html")
                 headers.setdefault("Content-Security-Policy", PAGE_POLICY if is_page else DATA_POLICY)
