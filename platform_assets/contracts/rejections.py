@@ -4,10 +4,16 @@ import base64
 import datetime as dt
 import enum
 import hashlib
+import re
 
 import msgspec
 
 MAX_BODY_CHARS = 200_000
+AS_BASE64 = "base64:"
+NUMBER_IN_A_REASON = "[0-9]+([.,][0-9]+)*"
+"""Reasons that differ in these only are alike: they quote positions and values."""
+REPLAY = "replay:"
+"""With the rejection's id, the correlation id of an event that a replay sent: the log's own mark of what was mended."""
 
 
 class Origin(enum.StrEnum):
@@ -15,6 +21,18 @@ class Origin(enum.StrEnum):
 
     DOOR = "door"
     STREAM = "stream"
+
+
+class Status(enum.StrEnum):
+    """What has become of a rejection: read off the log, stored nowhere.
+
+    `replayed`: the event of its id that counts was sent by a replay of this rejection. `superseded`: one of its id was
+    accepted in another way, or a later rejection is about the same id. `open`: neither, it waits to be mended.
+    """
+
+    OPEN = "open"
+    REPLAYED = "replayed"
+    SUPERSEDED = "superseded"
 
 
 class Rejection(msgspec.Struct, kw_only=True, frozen=True):
@@ -37,6 +55,15 @@ class Rejection(msgspec.Struct, kw_only=True, frozen=True):
     source_offset: int | None = None
 
 
+class KnownRejection(Rejection, kw_only=True, frozen=True):
+    """A rejection and what the log says of it by now. `event_name` is the body's own, where it names one."""
+
+    event_name: str | None
+    status: Status
+    accepted_at: dt.datetime | None = None
+    """When the event of this id that counts was accepted, replayed or not."""
+
+
 REJECTION_FIELDS: tuple[str, ...] = tuple(field.name for field in msgspec.structs.fields(Rejection))
 
 _encoder = msgspec.json.Encoder()
@@ -51,6 +78,16 @@ def encode_rejection(rejection: Rejection) -> bytes:
 def decode_rejection(value: bytes) -> Rejection:
     """The inverse of `encode_rejection`. Raises msgspec.DecodeError."""
     return _decoder.decode(value)
+
+
+def reason_pattern(reason: str) -> str:
+    """The reason with every number written as `#`."""
+    return re.sub(NUMBER_IN_A_REASON, "#", reason)
+
+
+def replay_correlation_id(rejection_id: str) -> str:
+    """The correlation id of the event that a replay of this rejection sends."""
+    return REPLAY + rejection_id
 
 
 def refuse_at_the_door(
@@ -108,5 +145,5 @@ def _as_text(body: bytes) -> str:
     try:
         text = body.decode()
     except UnicodeDecodeError:
-        text = "base64:" + base64.b64encode(body).decode()
+        text = AS_BASE64 + base64.b64encode(body).decode()
     return text[:MAX_BODY_CHARS]

@@ -1,0 +1,1 @@
+"""Mends rejected events by a declarative fix: which ones, and what to change in their bodies. Pure."""
