@@ -1,0 +1,117 @@
+"""Limits that several processes share, in a real Redis; and what happens while it is down."""
+
+import asyncio
+import logging
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+from starlette.types import Scope
+
+from api.problems import ProblemError
+from api.security.rate_limits import RateLimits
+from api.security.request_counters import CountersUnavailable, RedisCounters
+from resources.settings import LimitsSettings
+from tests.redis_server import RedisServer
+
+pytestmark = pytest.mark.integration
+
+PROCESS = """
+import asyncio, sys
+from api.security.request_counters import RedisCounters
+
+async def main(url):
+    counters = RedisCounters(url, timeout_s=5)
+    print(sum([(await counters.add("shared")).used <= 100 for _ in range(60)]))
+    await counters.close()
+
+asyncio.run(main(sys.argv[1]))
+"""
+
+
+@pytest.fixture
+def redis(tmp_path: Path) -> Iterator[RedisServer]:
+    """A running Redis."""
+    server = RedisServer(tmp_path)
+    server.start()
+    yield server
+    server.stop()
+
+
+def request(path: str = "/anything") -> Scope:
+    return {
+        "type": "http",
+        "method": "POST",
+        "path": path,
+        "client": ("192.0.2.7", 1),
+        "headers": [],
+        "state": {},
+    }
+
+
+def shared(redis: RedisServer) -> RateLimits:
+    return RateLimits(LimitsSettings(storage_url=SecretStr(redis.url)))
+
+
+def test_processes_together_allow_what_one_alone_would(redis: RedisServer) -> None:
+    processes = [
+        subprocess.Popen([sys.executable, "-c", PROCESS, redis.url], stdout=subprocess.PIPE, text=True)
+        for _ in range(3)
+    ]
+    allowed = [int(process.communicate(timeout=60)[0]) for process in processes]
+    assert sum(allowed) == 100
+
+
+async def test_the_time_of_reset_is_the_same_for_all(redis: RedisServer) -> None:
+    first, second = RedisCounters(redis.url), RedisCounters(redis.url)
+    began = await first.add("a")
+    joined = await second.add("a", 10)
+    assert (began.used, joined.used) == (1, 11)
+    assert abs(began.resets_in_s - joined.resets_in_s) <= 1.5  # Redis tells whole seconds
+    await first.close()
+    await second.close()
+
+
+async def test_without_redis_requests_are_counted_here_and_nobody_can_log_in(
+    redis: RedisServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    limits = shared(redis)
+    await limits.count_request(request(), None)
+    redis.stop()
+    caplog.set_level(logging.WARNING)
+    started = time.monotonic()
+    for _ in range(100):
+        await limits.count_request(request(), None)
+    assert time.monotonic() - started < 2, "every request waited for Redis"
+    with pytest.raises(ProblemError) as too_many:
+        await limits.count_request(request(), None)
+    assert too_many.value.status_code == 429
+    with pytest.raises(ProblemError) as closed:
+        await limits.count_request(request("/v1/tokens"), None)
+    assert closed.value.status_code == 503
+    assert [record.message for record in caplog.records if record.levelno >= logging.ERROR] == [
+        "Redis does not count requests"
+    ]
+    assert redis.url not in caplog.text
+    await limits.close()
+
+
+async def test_once_redis_is_back_it_counts_again(redis: RedisServer, caplog: pytest.LogCaptureFixture) -> None:
+    counters = RedisCounters(redis.url, rest_s=0.1)
+    redis.stop()
+    with pytest.raises(CountersUnavailable):
+        await counters.add("a")
+    redis.start()
+    caplog.set_level(logging.WARNING)
+    deadline = time.monotonic() + 10
+    while "Redis counts requests again" not in caplog.text:
+        assert time.monotonic() < deadline
+        try:
+            assert (await counters.add("a")).used >= 1
+        except CountersUnavailable:
+            await asyncio.sleep(0.05)
+    await counters.close()
