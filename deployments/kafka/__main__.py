@@ -5,6 +5,7 @@ cluster is somebody else's work.
 """
 
 import argparse
+import fcntl
 import os
 import shutil
 import subprocess
@@ -42,9 +43,18 @@ def fetch_jars(folder: Path) -> Path:
         KafkaUnavailable: Maven is missing or could not fetch them.
     """
     libs = folder / "libs"
-    done = libs / ".complete"
-    if done.exists() and done.read_bytes() == _POM.read_bytes():
-        return libs
+    libs.mkdir(parents=True, exist_ok=True)
+    with (libs / ".lock").open("w") as lock:
+        # Two that copy into one folder would each find the other's half of a jar.
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        done = libs / ".complete"
+        if not done.exists() or done.read_bytes() != _POM.read_bytes():
+            _copy_jars(libs)
+            done.write_bytes(_POM.read_bytes())
+    return libs
+
+
+def _copy_jars(libs: Path) -> None:
     maven = shutil.which("mvn")
     if maven is None:
         raise KafkaUnavailable("Maven is missing: install maven and a JDK 17.")
@@ -59,8 +69,6 @@ def fetch_jars(folder: Path) -> Path:
     )  # fmt: skip
     if finished.returncode:
         raise KafkaUnavailable(f"Maven could not fetch Kafka:\n{finished.stdout[-2000:]}{finished.stderr[-2000:]}")
-    done.write_bytes(_POM.read_bytes())
-    return libs
 
 
 def broker_command(folder: Path, port: int, controller_port: int, *, advertised_port: int | None = None) -> list[str]:
