@@ -12,6 +12,7 @@ _COMMANDS: dict[str, str] = {
     "down": "deployments.local.commands:down",
     "reset": "deployments.local.commands:reset",
     "sql": "platform_assets.commands:sql",
+    "rejected": "resources.rejected_events.commands:rejected",
     "gateway": "deployments.gateway.commands:gateway",
 }
 
