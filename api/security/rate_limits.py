@@ -34,7 +34,8 @@ from platform_assets.contracts import access
 from platform_assets.contracts.access import Principal, PrincipalKind
 from resources.settings import LimitsSettings
 
-UNCOUNTED_PATHS = frozenset({"/health", "/health/live", "/health/ready"})
+# nginx asks /auth/check for each request of each browser, and counts those itself.
+UNCOUNTED_PATHS = frozenset({"/health", "/health/live", "/health/ready", "/auth/check"})
 LOGIN_ROUTES = frozenset({("POST", "/v1/tokens"), ("POST", "/login")})
 
 _STATE = "counted_limits"
