@@ -3,13 +3,15 @@
 from resources.settings.api import ApiSettings, Auth
 from resources.settings.dagster import DagsterSettings
 from resources.settings.environment import Environment
+from resources.settings.errors import SettingsError
 from resources.settings.gateway import GatewaySettings
 from resources.settings.identity import IdentitySettings
 from resources.settings.kafka import KafkaSettings
 from resources.settings.limits import LimitsSettings
 from resources.settings.models import ChurnSettings, RegistrySettings
+from resources.settings.secrets import SecretsSettings
 from resources.settings.streaming import Duties, StreamingSettings
-from resources.settings.tree import Settings, SettingsError, load_settings
+from resources.settings.tree import Settings, load_settings
 from resources.settings.warehouse import WarehouseSettings
 
 __all__ = [
@@ -24,6 +26,7 @@ __all__ = [
     "KafkaSettings",
     "LimitsSettings",
     "RegistrySettings",
+    "SecretsSettings",
     "Settings",
     "SettingsError",
     "StreamingSettings",

@@ -2,7 +2,7 @@
 
 import datetime as dt
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 
 from resources.settings.section import Section
 
@@ -10,7 +10,7 @@ from resources.settings.section import Section
 class RegistrySettings(Section):
     """The model registry."""
 
-    uri: str | None = Field(None, description="An MLflow tracking URI; default: SQLite in the data folder.")
+    uri: SecretStr | None = Field(None, description="An MLflow tracking URI; default: SQLite in the data folder.")
 
 
 class ChurnSettings(Section):

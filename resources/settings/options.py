@@ -8,7 +8,8 @@ from typing import Concatenate, ParamSpec, TypeVar
 
 import click
 
-from resources.settings.tree import Settings, SettingsError, load_settings
+from resources.settings.errors import SettingsError
+from resources.settings.tree import Settings, load_settings
 
 P = ParamSpec("P")
 R = TypeVar("R")

@@ -6,30 +6,30 @@ Each section is a module of this package; a new one is a field of `Settings`.
 from pathlib import Path
 
 from pydantic import ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from resources.settings.api import ApiSettings, Auth
 from resources.settings.dagster import DagsterSettings
 from resources.settings.environment import Environment
+from resources.settings.errors import SettingsError
 from resources.settings.gateway import GatewaySettings
 from resources.settings.identity import IdentitySettings
 from resources.settings.kafka import KafkaSettings
 from resources.settings.limits import LimitsSettings
 from resources.settings.models import ChurnSettings, RegistrySettings
 from resources.settings.replay import ReplaySettings
+from resources.settings.secrets import SecretsSettings
+from resources.settings.sources import GatheredSource
 from resources.settings.streaming import StreamingSettings
+from resources.settings.variables import PREFIX, variable_name
 from resources.settings.warehouse import WarehouseSettings
-
-
-class SettingsError(ValueError):
-    """A setting has a bad value; the message names the variable and what is wrong with it."""
 
 
 class Settings(BaseSettings):
     """Everything a deployment chooses. Frozen: read once, passed on."""
 
     model_config = SettingsConfigDict(
-        env_prefix="ANALYTICS_",
+        env_prefix=PREFIX,
         env_nested_delimiter="__",
         frozen=True,
         extra="forbid",
@@ -47,8 +47,21 @@ class Settings(BaseSettings):
     registry: RegistrySettings = RegistrySettings()
     churn: ChurnSettings = ChurnSettings()
     limits: LimitsSettings = LimitsSettings()
+    secrets: SecretsSettings = SecretsSettings()
     replay: ReplaySettings = ReplaySettings()
     gateway: GatewaySettings = GatewaySettings()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """What the code passes, then what `sources` gathers."""
+        return init_settings, GatheredSource(settings_cls)
 
     @property
     def root(self) -> Path:
@@ -114,7 +127,8 @@ class Settings(BaseSettings):
     @property
     def registry_uri(self) -> str:
         """The MLflow tracking URI in force."""
-        return self.registry.uri or f"sqlite:///{self.root / 'mlflow' / 'mlflow.db'}"
+        uri = self.registry.uri
+        return uri.get_secret_value() if uri is not None else f"sqlite:///{self.root / 'mlflow' / 'mlflow.db'}"
 
     @property
     def state_dir(self) -> Path:
@@ -138,7 +152,7 @@ class Settings(BaseSettings):
 
 
 def load_settings() -> Settings:
-    """Read the settings from the environment.
+    """Read the settings from wherever `sources` finds them.
 
     Raises:
         SettingsError: naming each variable with a bad value.
@@ -146,8 +160,5 @@ def load_settings() -> Settings:
     try:
         return Settings()
     except ValidationError as error:
-        lines = [
-            f"ANALYTICS_{'__'.join(str(part) for part in item['loc']).upper()}: {item['msg']}"
-            for item in error.errors()
-        ]
+        lines = [f"{variable_name(item['loc'])}: {item['msg']}" for item in error.errors(include_input=False)]
         raise SettingsError("; ".join(lines)) from None
