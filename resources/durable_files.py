@@ -1,6 +1,7 @@
 """Files that are there whole or not at all, and stay after a power cut: sync, rename, sync the folder."""
 
 import os
+import threading
 from pathlib import Path
 
 
@@ -23,4 +24,20 @@ def replace(path: Path, content: bytes) -> None:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+    sync(path.parent)
+
+
+def create(path: Path, content: bytes) -> None:
+    """Put a new file under a name that was free; of several that try, one succeeds.
+
+    Raises:
+        FileExistsError: the name is taken; what stands under it is left alone.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}.tmp")
+    try:
+        temporary.write_bytes(content)
+        sync(temporary)
+        os.link(temporary, path)  # unlike a rename it never replaces
+    finally:
+        temporary.unlink(missing_ok=True)
     sync(path.parent)

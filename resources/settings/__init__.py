@@ -10,6 +10,7 @@ from resources.settings.kafka import KafkaSettings
 from resources.settings.limits import LimitsSettings
 from resources.settings.models import ChurnSettings, RegistrySettings
 from resources.settings.secrets import SecretsSettings
+from resources.settings.schemas import SchemasSettings
 from resources.settings.streaming import Duties, StreamingSettings
 from resources.settings.tree import Settings, load_settings
 from resources.settings.warehouse import WarehouseSettings
@@ -27,6 +28,7 @@ __all__ = [
     "LimitsSettings",
     "RegistrySettings",
     "SecretsSettings",
+    "SchemasSettings",
     "Settings",
     "SettingsError",
     "StreamingSettings",

@@ -18,6 +18,7 @@ from resources.settings.kafka import KafkaSettings
 from resources.settings.limits import LimitsSettings
 from resources.settings.models import ChurnSettings, RegistrySettings
 from resources.settings.replay import ReplaySettings
+from resources.settings.schemas import SchemasSettings
 from resources.settings.secrets import SecretsSettings
 from resources.settings.sources import GatheredSource
 from resources.settings.streaming import StreamingSettings
@@ -49,6 +50,7 @@ class Settings(BaseSettings):
     limits: LimitsSettings = LimitsSettings()
     secrets: SecretsSettings = SecretsSettings()
     replay: ReplaySettings = ReplaySettings()
+    schemas: SchemasSettings = SchemasSettings()
     gateway: GatewaySettings = GatewaySettings()
 
     @classmethod
@@ -98,6 +100,11 @@ class Settings(BaseSettings):
     def warehouse_path(self) -> Path:
         """The one DuckDB file that runs write."""
         return (self.warehouse.path or self.root / "warehouse" / "analytics.duckdb").resolve()
+
+    @property
+    def schemas_dir(self) -> Path:
+        """The registered event schemas; see `resources.event_schemas.folder`."""
+        return (self.schemas.dir or self.root / "schemas").resolve()
 
     @property
     def snapshots_dir(self) -> Path:
