@@ -6,6 +6,7 @@ from fastapi import Depends, Request
 
 from api.envelope import APIMetadata
 from api.services.event_log import EventLog
+from api.services.idempotency import Answers
 from api.services.ingestion import Ingestion
 from api.services.predictions import Predictions
 from resources.online_store import OnlineStore
@@ -35,6 +36,12 @@ def get_ingestion(request: Request) -> Ingestion:
     return ingestion
 
 
+def get_answers(request: Request) -> Answers:
+    """What requests with an Idempotency-Key were answered."""
+    answers: Answers = request.app.state.answers
+    return answers
+
+
 def get_predictions(request: Request) -> Predictions:
     """The served models."""
     predictions: Predictions = request.app.state.predictions
@@ -50,6 +57,7 @@ def get_online_store(request: Request) -> OnlineStore:
 SettingsInForce = Annotated[Settings, Depends(get_settings)]
 Metadata = Annotated[APIMetadata, Depends(get_metadata)]
 TheEventLog = Annotated[EventLog, Depends(get_event_log)]
+TheAnswers = Annotated[Answers, Depends(get_answers)]
 TheIngestion = Annotated[Ingestion, Depends(get_ingestion)]
 ThePredictions = Annotated[Predictions, Depends(get_predictions)]
 TheOnlineStore = Annotated[OnlineStore, Depends(get_online_store)]

@@ -22,7 +22,9 @@ from api.security.headers import SecurityHeadersMiddleware
 from api.security.hosts import TrustedHostMiddleware
 from api.security.methods import AllowedMethodsMiddleware
 from api.security.startup import refuse_unsafe
+from api.services.client_clock import ClockRule
 from api.services.event_log import EventLog
+from api.services.idempotency import Answers
 from api.services.ingestion import Ingestion
 from api.services.predictions import Predictions
 from api.time_limits import TimeLimitMiddleware
@@ -55,7 +57,8 @@ async def lifespan(app: FastAPI) -> AsyncGenerator[None, None]:
     in_stream = SqlitePredictionStore(settings.prediction_store_path)
     models = Predictions(settings.models_dir, online_store, in_stream)
     app.state.event_log = event_log
-    app.state.ingestion = Ingestion(event_log, gate)
+    app.state.ingestion = Ingestion(event_log, gate, ClockRule.of(settings.api))
+    app.state.answers = Answers()
     app.state.online_store = online_store
     app.state.predictions = models
     event_log.start()

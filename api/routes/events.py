@@ -2,19 +2,20 @@
 
 import json
 import logging
+from functools import partial
 from http import HTTPStatus
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from api.dependencies import Metadata, SettingsInForce, TheIngestion
+from api.dependencies import Metadata, SettingsInForce, TheAnswers, TheIngestion
 from api.envelope import APIMetadata, StandardResponse
-from api.problems import ProblemError, unavailable
+from api.ingestion_headers import HEADER_PARAMETERS
+from api.ingestion_requests import EventsRequest, receive
+from api.problems import ProblemError
 from api.services.batches import JSON, MEDIA_TYPES, NDJSON, MalformedBatch, TooManyEvents, split_body
-from api.services.ingestion import IngestionBusy, IngestionPaused, Outcome
-from resources.event_log.gate import RETRY_AFTER_S
-from resources.event_log.topics import LogUnavailable
+from api.services.ingestion import Ingestion, Outcome
 
 # A batch sender knows its own ids; someone who tries the route by hand wants to see the ones that were minted.
 MAX_LISTED_IDS = 100
@@ -51,6 +52,10 @@ class IngestionReceipt(BaseModel):
         ),
     ] = None
     refusals: list[Refusal] = Field(default_factory=list, description="The refused events, in order.")
+    moved_by_s: float | None = Field(
+        None, description="Seconds that every occurred_at was moved by, since X-Sent-At shows a clock that is wrong."
+    )
+    clamped: int = Field(0, description="Events from the future that were taken with the time of receipt.")
 
 
 _EXAMPLE = {
@@ -89,89 +94,78 @@ _REQUEST_BODY: dict[str, Any] = {
     response_description="Every event is on the log.",
     responses={
         207: {"model": StandardResponse[IngestionReceipt], "description": "Some events were refused."},
+        400: {"description": "A header is malformed, or the body is not what its Content-Encoding says."},
+        409: {"description": "The first request with this Idempotency-Key is not answered yet."},
         413: {"description": "The body is too large, or holds too many events; nothing of it was read as events."},
-        415: {"description": f"Not {JSON} or {NDJSON}, or compressed."},
-        422: {"description": "No event was accepted; `refusals` says why, each is recorded."},
+        415: {"description": f"Not {JSON} or {NDJSON}, or packed otherwise than with gzip or zstd."},
+        422: {
+            "description": "No event was accepted; `refusals` says why, each is recorded. Or the Idempotency-Key came "
+            "with another request before."
+        },
         503: {
-            "description": "The event log did not acknowledge, or ingestion is paused. Send it again after Retry-After."
+            "description": "The event log did not acknowledge, too much waits for it, or ingestion is paused. Send it "
+            "again after Retry-After."
         },
     },
-    openapi_extra={"requestBody": _REQUEST_BODY},
+    openapi_extra={"requestBody": _REQUEST_BODY, "parameters": HEADER_PARAMETERS},
 )
 async def post_events(
-    request: Request, settings: SettingsInForce, ingestion: TheIngestion, metadata: Metadata
+    request: Request, settings: SettingsInForce, ingestion: TheIngestion, answers: TheAnswers, metadata: Metadata
 ) -> Response:
     """One event, an array of events, or NDJSON with one event a line.
 
     The answer comes once the log has acknowledged every event, accepted or refused. After a 503 or without an answer
-    send the same events again with the same ids: each is kept once.
+    send the same events again, with the same ids or the same Idempotency-Key: each is kept once.
     """
-    media_type = _media_type(request)
-    try:
-        with ingestion.admitted():
-            body = await request.body()
-            outcome = await _take(ingestion, request, media_type, body, settings.api.max_batch_events)
-    except IngestionPaused as error:
-        raise unavailable("ingestion-paused", f"Ingestion is paused: {error}.", retry_after_s=RETRY_AFTER_S) from None
-    except IngestionBusy as error:
-        raise unavailable("ingestion-busy", f"{error}. Send the same events again later.") from None
-    except LogUnavailable as error:
-        logger.warning(
-            "Events were not acknowledged", extra={"request_id": request.state.request_id, "cause": str(error)}
-        )
-        raise unavailable(
-            "event-log-unavailable",
-            "The event log did not acknowledge these events in time. Send them again with the same ids.",
-        ) from error
-    return _answer(outcome, metadata)
+    api = settings.api
+    take = partial(_take, ingestion, metadata=metadata, max_events=api.max_batch_events)
+    return await receive(request, ingestion, answers, media_types=MEDIA_TYPES, max_bytes=api.max_body_bytes, take=take)
 
 
-async def _take(ingestion: TheIngestion, request: Request, media_type: str, body: bytes, max_events: int) -> Outcome:
-    request_id: str = request.state.request_id
+async def _take(ingestion: Ingestion, received: EventsRequest, *, metadata: APIMetadata, max_events: int) -> Response:
     try:
-        events = split_body(media_type, body, max_events=max_events)
+        bodies = split_body(received.media_type, received.body, max_events=max_events)
     except MalformedBatch as error:
-        return await ingestion.refuse_whole(body, reason=str(error), correlation_id=request_id)
+        outcome = await ingestion.refuse_whole(received.body, received.sender, reason=str(error))
     except TooManyEvents as error:
         detail = f"{error} Send it in smaller parts."
         raise ProblemError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too-many-events", detail) from None
-    return await ingestion.take(events, correlation_id=request_id, traceparent=request.state.traceparent)
-
-
-def _media_type(request: Request) -> str:
-    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if media_type not in MEDIA_TYPES:
-        detail = f"Send events with Content-Type {' or '.join(MEDIA_TYPES)}, not {media_type or 'none'}."
-    elif request.headers.get("content-encoding", "identity").strip().lower() != "identity":
-        detail = "Compressed bodies are not taken; send the events without Content-Encoding."
     else:
-        return media_type
-    raise ProblemError(
-        HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
-        "unsupported-media-type",
-        detail,
-        headers={"Accept-Post": ", ".join(MEDIA_TYPES), "Connection": "close"},
-    )
+        outcome = await ingestion.take(bodies, received.sender)
+    _log_clock(outcome, received.sender.correlation_id)
+    return _answer(outcome, metadata)
+
+
+def _log_clock(outcome: Outcome, request_id: str) -> None:
+    clock = outcome.clock
+    if clock.moved or clock.clamped:
+        logger.warning(
+            "The sender's clock is wrong",
+            extra={
+                "request_id": request_id,
+                "skew_s": clock.skew.total_seconds(),
+                "moved": clock.moved,
+                "clamped": clock.clamped,
+            },
+        )
 
 
 def _answer(outcome: Outcome, metadata: APIMetadata) -> Response:
-    accepted, refused = len(outcome.event_ids), len(outcome.refused)
+    accepted, refused, clock = len(outcome.event_ids), len(outcome.refused), outcome.clock
     receipt = IngestionReceipt(
         accepted=accepted,
         refused=refused,
         event_ids=outcome.event_ids if accepted + refused <= MAX_LISTED_IDS else None,
         refusals=[Refusal(index=item.index, event_id=item.event_id, reason=item.reason) for item in outcome.refused],
+        moved_by_s=clock.skew.total_seconds() if clock.moved else None,
+        clamped=clock.clamped,
     )
     if not accepted:
+        members = receipt.model_dump(include={"accepted", "refused", "refusals"}) if refused else {}
         detail = (
             "No event was accepted; `refusals` says why." if refused else "The body holds no event; send at least one."
         )
-        raise ProblemError(
-            HTTPStatus.UNPROCESSABLE_ENTITY,
-            "no-event-accepted",
-            detail,
-            members=receipt.model_dump(exclude={"event_ids"}),
-        )
+        raise ProblemError(HTTPStatus.UNPROCESSABLE_ENTITY, "no-event-accepted", detail, members=members)
     message = f"{accepted:,} accepted" + (f", {refused:,} refused" if refused else "")
     envelope = StandardResponse[IngestionReceipt](success=True, data=receipt, message=message, metadata=metadata)
     status = HTTPStatus.MULTI_STATUS if refused else HTTPStatus.ACCEPTED

@@ -8,11 +8,13 @@ is to be sent again; later stages keep one record of each event id.
 import asyncio
 import contextlib
 import datetime as dt
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import msgspec
 
+from api.services.client_clock import ClientClock, ClockRule
+from api.services.event_ids import EventIds, MintedIds
 from api.services.event_log import EventLog
 from platform_assets.contracts.events import (
     MAX_EVENT_BYTES,
@@ -27,8 +29,8 @@ from platform_assets.contracts.topics import EVENTS, REJECTED
 from resources.event_log.gate import IngestionGate
 from resources.event_log.producer import Record
 
-# Bounds the memory of requests that wait for a slow broker; each also holds its body.
-MAX_WAITING_BYTES = 64 * 2**20
+# Bounds the memory of requests under way: their bodies, counted before they are read, and the records made of them.
+MAX_HELD_BYTES = 64 * 2**20
 # A broker takes messages of up to a megabyte. Control characters take six bytes in JSON, so a text that fits its own
 # limit in characters can be over that; then this much of it is kept.
 MAX_REJECTION_BYTES = 900_000
@@ -58,60 +60,85 @@ class Refused:
 class Outcome:
     """What became of a request's events. `event_ids` are those of the accepted ones, in the request's order."""
 
+    clock: ClientClock
+    """What was made of the sender's times."""
     event_ids: list[str] = field(default_factory=list)
     refused: list[Refused] = field(default_factory=list)
 
 
-@dataclass(frozen=True)
-class _Stamp:
+@dataclass(frozen=True, kw_only=True)
+class Sender:
     """What the door knows about all events of a request."""
 
-    time: dt.datetime
     correlation_id: str
+    traceparent: str | None = None
+    ids: EventIds | None = None
+    """For the events without an id; None mints random ones."""
+    sent_at: dt.datetime | None = None
+    """By the sender's own clock."""
 
 
 class Ingestion:
     """The way of events from a request to the log. One per process."""
 
-    def __init__(self, log: EventLog, gate: IngestionGate) -> None:
+    def __init__(self, log: EventLog, gate: IngestionGate, rule: ClockRule | None = None) -> None:
         self._log = log
         self._gate = gate
-        self._waiting_bytes = 0
+        self._rule = rule or ClockRule()
+        self._held_bytes = 0
         self.in_flight = 0
 
     @contextlib.contextmanager
-    def admitted(self) -> Iterator[None]:
+    def admitted(self, body_bytes: int = 0) -> Iterator[None]:
         """Holds a request's place; whoever closed the gate waits until `in_flight` is zero.
+
+        `body_bytes` is the most that its body can take. Ask before the body is read: requests that wait for a slow
+        broker each hold theirs.
 
         Raises:
             IngestionPaused: the gate is closed.
+            IngestionBusy: requests under way hold too much already.
         """
         # Counted before the look at the gate: once it is closed and none is in flight, none can still come through.
         self.in_flight += 1
         try:
             if not self._gate.is_open():
                 raise IngestionPaused(self._gate.reason() or "just now")
-            yield
+            with self._holding(body_bytes):
+                yield
         finally:
             self.in_flight -= 1
 
-    async def take(self, bodies: Sequence[bytes], *, correlation_id: str, traceparent: str | None) -> Outcome:
+    async def take(
+        self, bodies: Sequence[bytes], sender: Sender, *, unusable: Mapping[int, InvalidEvent] | None = None
+    ) -> Outcome:
         """Accept or refuse each event, and return when the log has acknowledged all records of both kinds.
+
+        `unusable` are bodies, by place, that were found not to be events before they got here.
 
         Raises:
             LogUnavailable: it did not in time.
             IngestionBusy: too much waits for it already; nothing was appended.
         """
-        stamp = _Stamp(dt.datetime.now(dt.UTC), correlation_id)
-        outcome = Outcome()
+        now = dt.datetime.now(dt.UTC)
+        clock = ClientClock(now, self._rule, sender.sent_at)
+        ids = sender.ids or MintedIds(len(bodies))
+        known_bad = unusable or {}
+        outcome = Outcome(clock)
         events: list[Record] = []
         rejections: list[Record] = []
         for index, body in enumerate(bodies):
             try:
+                if index in known_bad:
+                    raise known_bad[index]
                 new = decode_new_event(body)
+                if new.occurred_at is not None:
+                    new.occurred_at = clock.read(new.occurred_at, new.event_id)
+                if new.event_id is None:
+                    new.event_id = ids.at(index)
                 if new.traceparent is None:
-                    new.traceparent = traceparent
-                event = accept(new, received_at=stamp.time, correlation_id=correlation_id)
+                    new.traceparent = sender.traceparent
+                event = accept(new, received_at=now, correlation_id=sender.correlation_id)
                 value = encode_event(event)
                 if len(value) > MAX_EVENT_BYTES:
                     raise InvalidEvent(
@@ -120,49 +147,51 @@ class Ingestion:
                         event.event_id,
                     )
             except InvalidEvent as error:
-                rejections.append(_refuse(outcome, index, body, error, stamp))
+                rejections.append(_refuse(outcome, index, body, error, sender))
             else:
                 outcome.event_ids.append(event.event_id)
                 events.append((partition_key(event), value))
         await self._append(events, rejections)
         return outcome
 
-    async def refuse_whole(self, body: bytes, *, reason: str, correlation_id: str) -> Outcome:
+    async def refuse_whole(self, body: bytes, sender: Sender, *, reason: str) -> Outcome:
         """Refuse a body that cannot be taken apart, as one event.
 
         Raises:
             LogUnavailable, IngestionBusy: as for `take`.
         """
-        outcome = Outcome()
-        stamp = _Stamp(dt.datetime.now(dt.UTC), correlation_id)
-        await self._append([], [_refuse(outcome, 0, body, InvalidEvent(reason), stamp)])
-        return outcome
+        return await self.take([body], sender, unusable={0: InvalidEvent(reason)})
 
     async def _append(self, events: list[Record], rejections: list[Record]) -> None:
         size = sum(len(value) for _, value in events) + sum(len(value) for _, value in rejections)
-        if self._waiting_bytes and self._waiting_bytes + size > MAX_WAITING_BYTES:
-            raise IngestionBusy(f"{self._waiting_bytes:,} bytes of events wait for the event log already")
-        self._waiting_bytes += size
-        try:
+        with self._holding(size):
             results = await asyncio.gather(
                 self._log.append(EVENTS.name, events),
                 self._log.append(REJECTED.name, rejections),
                 return_exceptions=True,  # so that neither is abandoned half way
             )
-        finally:
-            self._waiting_bytes -= size
         for result in results:
             if result is not None:
                 raise result
 
+    @contextlib.contextmanager
+    def _holding(self, size: int) -> Iterator[None]:
+        if self._held_bytes + size > MAX_HELD_BYTES:
+            raise IngestionBusy(f"Requests under way hold {self._held_bytes:,} bytes already")
+        self._held_bytes += size
+        try:
+            yield
+        finally:
+            self._held_bytes -= size
 
-def _refuse(outcome: Outcome, index: int, body: bytes, error: InvalidEvent, stamp: _Stamp) -> Record:
+
+def _refuse(outcome: Outcome, index: int, body: bytes, error: InvalidEvent, sender: Sender) -> Record:
     rejection = refuse_at_the_door(
         body,
         reason=error.reason[:MAX_REASON_CHARS],
         event_id=error.event_id,
-        rejected_at=stamp.time,
-        correlation_id=stamp.correlation_id,
+        rejected_at=outcome.clock.received_at,
+        correlation_id=sender.correlation_id,
     )
     outcome.refused.append(Refused(index, rejection.event_id, rejection.reason))
     return rejection.event_id.encode(), _encode_bounded(rejection)

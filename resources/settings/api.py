@@ -18,6 +18,13 @@ class Auth(enum.StrEnum):
     REQUIRED = "required"
 
 
+class FutureEvents(enum.StrEnum):
+    """What becomes of an event from further in the future than is tolerated."""
+
+    REFUSE = "refuse"
+    CLAMP = "clamp"
+
+
 class ApiSettings(Section):
     """The front door."""
 
@@ -34,6 +41,14 @@ class ApiSettings(Section):
     max_batch_events: int = Field(1000, ge=1)
     max_body_bytes: int = Field(1_000_000, ge=1024)
     acknowledgement_timeout_s: float = Field(10.0, gt=0, description="How long a request waits for the broker.")
+    future_tolerance_s: float = Field(
+        3600.0, ge=0, le=86_400, description="How far in the future an event's time may lie by the server's clock."
+    )
+    future_events: FutureEvents = Field(
+        FutureEvents.REFUSE,
+        description="`refuse`: an event from further in the future is recorded as rejected, as it was sent; "
+        "`clamp`: it is taken with the time of receipt.",
+    )
     drain_delay_s: float = Field(
         0.0, ge=0, description="How long after SIGTERM it goes on serving, no longer ready, so that none is sent to it."
     )
