@@ -11,6 +11,7 @@ _COMMANDS: dict[str, str] = {
     "logs": "deployments.local.commands:logs",
     "down": "deployments.local.commands:down",
     "reset": "deployments.local.commands:reset",
+    "config": "resources.settings.commands:config",
     "sql": "platform_assets.commands:sql",
     "rejected": "resources.rejected_events.commands:rejected",
     "gateway": "deployments.gateway.commands:gateway",

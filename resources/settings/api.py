@@ -3,10 +3,11 @@
 import enum
 import ipaddress
 import re
+from typing import Annotated
 
 from pydantic import Field, field_validator
 
-from resources.settings.section import CommaSeparated, Port, Section
+from resources.settings.section import CommaSeparated, Port, RequiredOutsideLocal, Section
 
 _ORIGIN = re.compile(r"https?://(\[[0-9a-f:.]+\]|[a-z0-9.-]+)(:\d{1,5})?\Z")
 
@@ -35,7 +36,7 @@ class ApiSettings(Section):
         description="`development`: a request from this machine without a credential is the local developer; "
         "`required`: it is nobody. Default: development in local, required elsewhere.",
     )
-    allowed_hosts: CommaSeparated = Field(
+    allowed_hosts: Annotated[CommaSeparated, RequiredOutsideLocal()] = Field(
         (), description="Names that a request's Host may carry; by default those of this machine, in local only."
     )
     max_batch_events: int = Field(1000, ge=1)

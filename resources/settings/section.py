@@ -1,5 +1,6 @@
 """What every section of the settings is made of."""
 
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
@@ -15,6 +16,11 @@ def _split(value: Any) -> Any:
 # NoDecode: pydantic-settings would otherwise want JSON.
 CommaSeparated = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
 """A list in one variable: `ANALYTICS_API__TRUSTED_PROXIES=10.0.0.0/8,192.168.1.7`."""
+
+
+@dataclass(frozen=True)
+class RequiredOutsideLocal:
+    """In a setting's `Annotated`: its default is a convenience of a laptop, so a deployment has to choose."""
 
 
 class Section(BaseModel):
