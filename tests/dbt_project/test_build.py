@@ -103,6 +103,14 @@ def test_rejections_are_classed_by_the_contract_s_own_reasons(built: Built, line
     assert counted["door_other"] == (0, total, "refused at the door")
 
 
+def test_every_rejection_has_a_row_and_every_rejected_event_one_that_is_open(built: Built) -> None:
+    """One body was refused under two rejection ids: the later of them is the open one."""
+    statuses = dict(built.rows("select status, count(*) from marts.fct_rejections group by status"))
+    assert statuses == {"open": len(BROKEN_BODIES) + 1, "superseded": 1}
+    names = built.rows("select distinct event_name from marts.fct_rejections where event_name is not null")
+    assert {name for (name,) in names} == {PURCHASE_LINE, "x"}
+
+
 def test_repeated_coupon_rows_are_counted_and_removed(built: Built) -> None:
     coupons = pd.read_parquet(DATA_SET / "coupons.parquet")
     distinct = len(coupons.drop_duplicates())

@@ -21,6 +21,7 @@ MARTS = {
     "fct_orders",
     "fct_sessions",
     "fct_event_days",
+    "fct_rejections",
     "fct_window_results",
     "dim_households",
     "dim_products",

@@ -46,18 +46,27 @@ accepted as (
     from {{ ref("fct_event_days") }}
 ),
 
+-- What was mended or sent again correctly is among the accepted: sent = accepted + rejected still.
+rejected_still as (
+    select
+        origin,
+        reason_class
+    from {{ ref("fct_rejections") }}
+    where status = 'open'
+),
+
 rejections as (
     select
         origin,
         reason_class,
-        count(distinct event_id) as event_count
-    from {{ ref("stg_events__rejected_events") }}
+        count(*) as event_count
+    from rejected_still
     group by origin, reason_class
 ),
 
 rejected as (
-    select count(distinct event_id) as event_count
-    from {{ ref("stg_events__rejected_events") }}
+    select count(*) as event_count
+    from rejected_still
 ),
 
 -- Every class has its row, so that "none" is said and not left out.
