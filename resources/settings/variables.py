@@ -37,6 +37,14 @@ def variables_of(tree: type[BaseModel]) -> dict[str, Variable]:
     return {variable.name: variable for variable in _walk(tree, ())}
 
 
+def secrets_of(settings: BaseModel) -> Iterator[SecretStr]:
+    """Every secret that a tree holds."""
+    for variable in variables_of(type(settings)).values():
+        value = variable.value_in(settings)
+        if isinstance(value, SecretStr):
+            yield value
+
+
 def _walk(model: type[BaseModel], above: tuple[str, ...]) -> Iterator[Variable]:
     for name, field in model.model_fields.items():
         path = (*above, name)

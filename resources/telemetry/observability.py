@@ -4,7 +4,10 @@ import logging
 from dataclasses import dataclass
 from typing import Any
 
+from pydantic import SecretStr
+
 from resources.settings import Environment, load_settings
+from resources.settings.variables import secrets_of
 from resources.telemetry.logs import configure_logging
 
 logger = logging.getLogger(__name__)
@@ -17,6 +20,8 @@ class ObservabilityConfig:
     service_name: str
     environment: Environment
     log_level: int = logging.INFO
+    secrets: tuple[SecretStr, ...] = ()
+    """Masked in every log line."""
 
 
 def get_observability_config() -> ObservabilityConfig:
@@ -25,12 +30,16 @@ def get_observability_config() -> ObservabilityConfig:
     Raises:
         SettingsError: an `ANALYTICS_*` variable has a bad value.
     """
-    return ObservabilityConfig(service_name="analytics", environment=load_settings().environment)
+    settings = load_settings()
+    return ObservabilityConfig(
+        service_name="analytics", environment=settings.environment, secrets=tuple(secrets_of(settings))
+    )
 
 
 def configure_observability(config: ObservabilityConfig, app: Any | None = None) -> None:
     """Configure logging for `config.service_name`; an application carries the configuration on its `state`."""
-    configure_logging(config.service_name, level=config.log_level)
+    secrets = [secret.get_secret_value() for secret in config.secrets]
+    configure_logging(config.service_name, level=config.log_level, secrets=secrets)
     if app is not None:
         app.state.observability = config
     logger.info("Service starts", extra={"environment": config.environment.value})
