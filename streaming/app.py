@@ -10,6 +10,8 @@ from faust.types import TP
 from platform_assets.contracts.topics import EVENTS, LATE, PARTIALS, PREDICTIONS, REJECTED, WINDOWS
 from platform_assets.contracts.windows import WINDOWS as DEFINITIONS
 from platform_assets.windows.deduplication import HORIZON_BUCKETS
+from resources.event_schemas.folder import SchemaFolder
+from resources.event_schemas.in_force import WatchedSchemas
 from resources.landing_zone import LandingZone
 from resources.online_store import OnlineStoreError, SqliteLiveStore
 from resources.settings import Duties, Settings
@@ -147,8 +149,8 @@ def _pipeline(app: Any, settings: Settings, writers: _Writers, part_partitions: 
     decoders = (
         decoding.DECODERS | stream_decoders.DECODERS | {PARTIALS.name: decoding.each(decoding.decode_part_updates)}
     )
-    if not everything:
-        decoders |= {EVENTS.name: decoding.decode_for_windows}
+    registered = WatchedSchemas(SchemaFolder(settings.schemas_dir))
+    decoders |= {EVENTS.name: decoding.decode_by_schemas(registered, land=everything)}
     return Pipeline(
         zone=zone,
         lander=Lander(sink, threads, metrics),

@@ -1,7 +1,8 @@
 """Decodes the records of a micro-batch into columns: in bulk where that is safe, else one by one.
 
-A record is accepted in bulk only if the contract's own `decode_event` would accept it with the same values. Every
-other record goes to `decode_event`, which alone decides about it and gives the reason (`one_by_one`). The bulk path
+A record is accepted in bulk only if the contract's own `decode_event` would accept it with the same values, and so
+would the schema of its event name, where one is registered. Every other record goes to `decode_event` and the schema,
+which alone decide about it and give the reason (`one_by_one`). The bulk path
 takes the contract's type without its patterns and with times as text, and checks what it left out by columns
 (`column_checks`).
 
@@ -29,6 +30,7 @@ from platform_assets.contracts.events import (
     check_payload,
 )
 from platform_assets.contracts.payloads import PAYLOAD_CONTRACTS
+from resources.event_schemas.in_force import NO_SCHEMAS, SchemasInForce
 from streaming.column_checks import Mask, are_null, doubtful_identifiers, misfits, read_times, text_lengths
 from streaming.event_columns import TEXT_FIELDS, EventColumns, JsonText, in_order_of_offsets
 from streaming.one_by_one import NOT_DECODABLE, Refused, decode_one_by_one
@@ -72,7 +74,7 @@ _contract_decoders = {name: msgspec.json.Decoder(contract).decode for name, cont
 
 
 def decode_records(
-    records: Sequence[LogRecord], offsets: NDArray[np.int64], *, land: bool
+    records: Sequence[LogRecord], offsets: NDArray[np.int64], *, land: bool, schemas: SchemasInForce = NO_SCHEMAS
 ) -> tuple[EventColumns, list[Refused]]:
     """The accepted events, and every other record with what is wrong with it, under the offsets given, ascending.
 
@@ -82,12 +84,14 @@ def decode_records(
     values = [record.value or b"" for record in records]
     places, envelopes, payloads = _decoded(values, land)
     decoded = values if len(places) == len(values) else [values[place] for place in places]
-    columns, doubtful = _checked(envelopes, payloads, offsets[places], decoded)
+    columns, doubtful = _checked(envelopes, payloads, offsets[places], decoded, schemas)
     if len(places) == len(values) and not doubtful.any():
         return columns, []
     sure = np.flatnonzero(~doubtful)
     unsure = np.delete(np.arange(len(values)), np.array(places, np.int64)[sure])
-    others, refused = decode_one_by_one((int(offsets[place]), records[place].value) for place in unsure.tolist())
+    others, refused = decode_one_by_one(
+        ((int(offsets[place]), records[place].value) for place in unsure.tolist()), schemas
+    )
     columns = columns.take(sure)
     return (in_order_of_offsets(columns, others) if len(others) else columns), refused
 
@@ -127,7 +131,11 @@ def _converted(event_name: str, raw: msgspec.Raw) -> bytes:
 
 
 def _checked(
-    envelopes: list[_Envelope], payloads: list[JsonText], offsets: NDArray[np.int64], values: list[bytes]
+    envelopes: list[_Envelope],
+    payloads: list[JsonText],
+    offsets: NDArray[np.int64],
+    values: list[bytes],
+    schemas: SchemasInForce,
 ) -> tuple[EventColumns, Mask]:
     """All of them as columns, and True where one is to be decided by the contract."""
     # Spelled out: a comprehension for each takes a third of what getattr by name does, 0.07 µs an event.
@@ -156,6 +164,7 @@ def _checked(
     raw_payloads = [envelope.payload for envelope in envelopes]
     doubtful[_may_repeat_fields(columns, (occurred_at, received_at), raw_payloads, values)] = True
     doubtful[_too_deep(texts["event_name"], raw_payloads)] = True
+    doubtful[_misfits_of_schemas(texts["event_name"], raw_payloads, received_us, schemas)] = True
     return columns, doubtful
 
 
@@ -194,6 +203,21 @@ def _too_deep(names: list[str], raw_payloads: list[msgspec.Raw]) -> list[int]:
         return []
     suspects = [row for row, raw in enumerate(raw_payloads) if _brackets(bytes(raw)) > MAX_NESTING]
     return [row for row in suspects if not _is_kept(names[row], raw_payloads[row])]
+
+
+def _misfits_of_schemas(
+    names: list[str], raw_payloads: list[msgspec.Raw], received_us: NDArray[np.int64], schemas: SchemasInForce
+) -> list[int]:
+    """The rows whose payload does not fit the schema of its event name."""
+    # Where no name of the batch has a schema, an event costs the look for its name, 0.004 µs.
+    if not schemas.names or schemas.names.isdisjoint(names):
+        return []
+    return [
+        row
+        for row, name in enumerate(names)
+        if name in schemas.names
+        and schemas.fault(name, _decode_payload(raw_payloads[row]), int(received_us[row])) is not None
+    ]
 
 
 def _brackets(text: bytes) -> int:

@@ -1,4 +1,4 @@
-"""Decodes records by the contract's own decoder: what the bulk path of `event_decoding` does not accept."""
+"""Judges by the contract's own decoder and the registered schemas what `event_decoding` does not accept in bulk."""
 
 import datetime as dt
 from collections.abc import Iterable
@@ -9,6 +9,7 @@ import msgspec
 import numpy as np
 
 from platform_assets.contracts.events import Event, InvalidEvent, decode_event, encode_payload
+from resources.event_schemas.in_force import SchemasInForce
 from streaming.event_columns import TEXT_FIELDS, EventColumns
 
 NOT_DECODABLE = (msgspec.MsgspecError, ValueError, OverflowError, RecursionError)
@@ -30,13 +31,15 @@ class Refused:
     event_id: str | None
 
 
-def decode_one_by_one(records: Iterable[tuple[int, bytes | None]]) -> tuple[EventColumns, list[Refused]]:
+def decode_one_by_one(
+    records: Iterable[tuple[int, bytes | None]], schemas: SchemasInForce
+) -> tuple[EventColumns, list[Refused]]:
     """The events among offsets and values, and what is wrong with the others; both in the records' order."""
     accepted: list[_Accepted] = []
     refused: list[Refused] = []
     for offset, value in records:
         try:
-            accepted.append(_accepted(offset, value))
+            accepted.append(_accepted(offset, value, schemas))
         except InvalidEvent as error:
             refused.append(Refused(offset, value, error.reason, error.event_id))
     return _columns_of(accepted), refused
@@ -51,15 +54,18 @@ class _Accepted:
     received_us: int
 
 
-def _accepted(offset: int, value: bytes | None) -> _Accepted:
+def _accepted(offset: int, value: bytes | None, schemas: SchemasInForce) -> _Accepted:
     if value is None:
         raise InvalidEvent("The record has no value")
     event = decode_event(value)
     try:
         payload = encode_payload(event.payload).encode()
-        return _Accepted(offset, event, payload, microseconds(event.occurred_at), microseconds(event.received_at))
+        accepted = _Accepted(offset, event, payload, microseconds(event.occurred_at), microseconds(event.received_at))
     except NOT_DECODABLE as error:
         raise InvalidEvent(str(error) or type(error).__name__, event.event_id) from None
+    if (fault := schemas.fault(event.event_name, event.payload, accepted.received_us)) is not None:
+        raise InvalidEvent(fault, event.event_id)
+    return accepted
 
 
 def _columns_of(accepted: list[_Accepted]) -> EventColumns:

@@ -21,7 +21,7 @@ from platform_assets.contracts.events import (
 )
 from platform_assets.contracts.payloads import PURCHASE_LINE
 from streaming import event_decoding
-from streaming.decoding import decode_events, decode_events_together, decode_for_windows
+from streaming.decoding import decode_events, decode_events_together
 from streaming.event_decoding import decode_records
 from tests.odd_events import PURCHASE, PURCHASES, TRACE, VARIANTS, records, with_field
 from tests.streaming_records import NOW, a_batch, an_event
@@ -56,7 +56,7 @@ def check_against_oracle(values: Sequence[bytes | None]) -> None:
     assert decoded.rows.to_pylist() == rows
     assert [(one.source_offset, one.reason) for one in decoded.rejections] == [one[:2] for one in rejected]
     decoded.rows.validate(full=True)
-    (lean,) = decode_for_windows([batch], "log1", NOW)
+    (lean,) = decode_events_together([batch], "log1", NOW, land=False)
     assert lean.rejections == decoded.rejections
     assert decoded.events is not None
     assert lean.events is not None

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from platform_assets.contracts.landing import LandingFile
 from platform_assets.contracts.topics import EVENTS
 from resources.landing_zone import LandingZone, PartitionTakenOver
-from streaming.decoding import SCHEMAS, DecodedBatch, decode_events, decode_for_windows
+from streaming.decoding import SCHEMAS, DecodedBatch, decode_events, decode_events_together
 from streaming.incarnations import LogReplaced
 from streaming.sink import Admission, FullFile, LandingSink, Limits, Partition
 from tests.streaming_records import NOW, event_batch
@@ -111,7 +111,7 @@ def test_sink_refuses_batches_that_were_decoded_without_rows(tmp_path: Path) -> 
     landing = Landing(tmp_path)
     landing.open()
     with pytest.raises(TypeError, match="decoded without rows"):
-        landing.take(decode_for_windows([event_batch([0], start=0, next_offset=1)], LOG, NOW)[0])
+        landing.take(decode_events_together([event_batch([0], start=0, next_offset=1)], LOG, NOW, land=False)[0])
 
 
 @settings(max_examples=60, deadline=None)
