@@ -71,7 +71,7 @@ test-integration: manifest  ## real Kafka, Postgres, Chromium, and whole platfor
 	$(BIN)/pytest -m integration --ignore tests/faults $(ARGS)
 
 faults: $(INSTALLED)  ## 20 seeded rounds of every fault, on the embedded broker and on Kafka (FAULT_ROUNDS, FAULT_SEED)
-	FAULT_ROUNDS=$${FAULT_ROUNDS:-20} $(BIN)/pytest tests/faults $(ARGS)
+	FAULT_ROUNDS=$${FAULT_ROUNDS:-20} $(BIN)/pytest tests/faults -n 2 $(ARGS)
 
 check: lint type-check manifest  ## lint, types, architecture, SQL, definitions
 	$(BIN)/lint-imports

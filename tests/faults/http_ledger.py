@@ -60,7 +60,7 @@ class HttpLedger:
 
     def ids(self, *fates: Fate) -> set[str]:
         """The event ids with one of these fates."""
-        return {event_id for event_id, fate in list(self.fate.items()) if fate in fates}
+        return {event_id for event_id, fate in self.fate.copy().items() if fate in fates}
 
     def wait_acknowledged(self, count: int, seconds: float = 30) -> float:
         """Wait until so many more events than now are acknowledged; returns how long it took."""

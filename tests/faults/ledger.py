@@ -134,7 +134,7 @@ class Ledger:
 
     def ids(self, *fates: Fate) -> set[str]:
         """The event ids with one of these fates."""
-        return {event_id for event_id, fate in list(self.fate.items()) if fate in fates}
+        return {event_id for event_id, fate in self.fate.copy().items() if fate in fates}
 
     @property
     def records_acknowledged(self) -> int:
