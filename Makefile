@@ -73,8 +73,9 @@ test-integration: manifest  ## real Kafka, Postgres, Chromium, and whole platfor
 faults: $(INSTALLED)  ## 20 seeded rounds of every fault, on the embedded broker and on Kafka (FAULT_ROUNDS, FAULT_SEED)
 	FAULT_ROUNDS=$${FAULT_ROUNDS:-20} $(BIN)/pytest tests/faults -n 2 $(ARGS)
 
-check: lint type-check manifest  ## lint, types, architecture, SQL, definitions
+check: lint type-check manifest  ## lint, types, architecture, contracts, SQL, definitions
 	$(BIN)/lint-imports
+	$(BIN)/analytics schemas check
 	$(BIN)/sqlfluff lint --disable-progress-bar dbt_project/models dbt_project/tests
 	DAGSTER_DISABLE_TELEMETRY=1 $(BIN)/dg check defs
 	DAGSTER_DISABLE_TELEMETRY=1 $(BIN)/dagster definitions validate -w workspace.yaml

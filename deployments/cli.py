@@ -14,6 +14,7 @@ _COMMANDS: dict[str, str] = {
     "config": "resources.settings.commands:config",
     "sql": "platform_assets.commands:sql",
     "rejected": "resources.rejected_events.commands:rejected",
+    "schemas": "resources.event_schemas.commands:schemas",
     "gateway": "deployments.gateway.commands:gateway",
 }
 
