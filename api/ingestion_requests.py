@@ -112,7 +112,7 @@ async def _take_once(
             response = await take()
         except ProblemError as error:
             # A refusal that is recorded is an answer too; whatever else is a problem was not taken.
-            if "refusals" not in error.members:
+            if not error.members.get("refusals"):
                 raise
             response = problem_response(request.scope, error)
         claim.keep(Answer(response.status_code, bytes(response.body), response.media_type or PROBLEM_JSON))

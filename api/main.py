@@ -14,7 +14,7 @@ from api.envelope import API_VERSION
 from api.middleware import RequestLoggingMiddleware
 from api.openapi import install_openapi
 from api.problems import install_problem_handlers
-from api.routes import events, health, predictions
+from api.routes import events, health, predictions, segment
 from api.security.client_address import ClientAddressMiddleware
 from api.security.cors import AllowedOriginsMiddleware
 from api.security.guard import GuardMiddleware
@@ -95,6 +95,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 
     v1 = APIRouter(prefix=f"/{API_VERSION}")
     v1.include_router(events.router)
+    v1.include_router(segment.router)
     v1.include_router(predictions.router)
     if docs_pages.are_served(settings):
         app.include_router(docs_pages.router)

@@ -8,6 +8,7 @@ from fastapi.openapi.utils import get_openapi
 
 from api.problems import PROBLEM_JSON, Problem
 from platform_assets.contracts.events import NewEvent
+from platform_assets.contracts.segment import SegmentBatch, SegmentMessage
 
 _REF = "#/components/schemas/{name}"
 # These follow from the middleware, whatever the route does.
@@ -33,7 +34,7 @@ def install_openapi(app: FastAPI) -> None:
 def _build(app: FastAPI) -> dict[str, Any]:
     document = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
     schemas = document.setdefault("components", {}).setdefault("schemas", {})
-    _, events = msgspec.json.schema_components([NewEvent], ref_template=_REF)
+    _, events = msgspec.json.schema_components([NewEvent, SegmentMessage, SegmentBatch], ref_template=_REF)
     schemas.update(events)
     schemas["Problem"] = Problem.model_json_schema(ref_template=_REF.replace("{name}", "{model}"))
     for path in document["paths"].values():

@@ -161,7 +161,7 @@ def _answer(outcome: Outcome, metadata: APIMetadata) -> Response:
         clamped=clock.clamped,
     )
     if not accepted:
-        members = receipt.model_dump(include={"accepted", "refused", "refusals"}) if refused else {}
+        members = receipt.model_dump(include={"accepted", "refused", "refusals"})
         detail = (
             "No event was accepted; `refusals` says why." if refused else "The body holds no event; send at least one."
         )

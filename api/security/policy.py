@@ -21,6 +21,13 @@ POLICY: dict[tuple[str, str], Access] = {
     ("GET", "/docs/assets/{name}"): Access.IDENTIFIED,
     ("GET", "/openapi.json"): Access.IDENTIFIED,
     ("POST", "/v1/events"): Access.IDENTIFIED,
+    ("POST", "/v1/track"): Access.IDENTIFIED,
+    ("POST", "/v1/identify"): Access.IDENTIFIED,
+    ("POST", "/v1/page"): Access.IDENTIFIED,
+    ("POST", "/v1/screen"): Access.IDENTIFIED,
+    ("POST", "/v1/group"): Access.IDENTIFIED,
+    ("POST", "/v1/alias"): Access.IDENTIFIED,
+    ("POST", "/v1/batch"): Access.IDENTIFIED,
     ("POST", "/v1/predictions/{model}"): Access.IDENTIFIED,
     ("GET", "/v1/predictions/{model}/{entity}"): Access.IDENTIFIED,
 }
