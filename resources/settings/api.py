@@ -26,6 +26,13 @@ class FutureEvents(enum.StrEnum):
     CLAMP = "clamp"
 
 
+class UnknownEvents(enum.StrEnum):
+    """What becomes of an event whose name has neither a schema nor a built-in contract."""
+
+    ACCEPT = "accept"
+    REJECT = "reject"
+
+
 class ApiSettings(Section):
     """The front door."""
 
@@ -49,6 +56,11 @@ class ApiSettings(Section):
         FutureEvents.REFUSE,
         description="`refuse`: an event from further in the future is recorded as rejected, as it was sent; "
         "`clamp`: it is taken with the time of receipt.",
+    )
+    unknown_events: UnknownEvents = Field(
+        UnknownEvents.ACCEPT,
+        description="`accept`: an event whose name has no schema is generic, its payload any object; `reject`: it is "
+        "recorded as rejected. The stream takes what is on the log either way.",
     )
     drain_delay_s: float = Field(
         0.0, ge=0, description="How long after SIGTERM it goes on serving, no longer ready, so that none is sent to it."
