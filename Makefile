@@ -7,7 +7,7 @@ UV_VERSION := 0.13.9
 PEERS := .venv-peers
 
 .DEFAULT_GOAL := dev-install
-.PHONY: dev-install up down status kafka picture run-api bench bench-http bench-peers manifest openapi test test-integration faults check ci format lint type-check lock clean help
+.PHONY: dev-install up down status kafka picture run-api bench bench-http bench-peers manifest openapi test test-integration faults check ci format lint type-check secrets-scan secrets-accept audit sbom lock clean help
 
 dev-install: $(INSTALLED)  ## install the locked environment into .venv (a bare `make` does this)
 
@@ -73,7 +73,7 @@ test-integration: manifest  ## real Kafka, Postgres, Chromium, and whole platfor
 faults: $(INSTALLED)  ## 20 seeded rounds of every fault, on the embedded broker and on Kafka (FAULT_ROUNDS, FAULT_SEED)
 	FAULT_ROUNDS=$${FAULT_ROUNDS:-20} $(BIN)/pytest tests/faults -n 2 $(ARGS)
 
-check: lint type-check manifest  ## lint, types, architecture, contracts, SQL, definitions
+check: lint type-check secrets-scan manifest  ## lint, types, architecture, contracts, SQL, definitions
 	$(BIN)/lint-imports
 	$(BIN)/analytics schemas check
 	$(BIN)/sqlfluff lint --disable-progress-bar dbt_project/models dbt_project/tests
@@ -92,6 +92,20 @@ lint: $(INSTALLED)  ## ruff, and the format
 
 type-check: $(INSTALLED)  ## mypy --strict
 	$(BIN)/mypy .
+
+secrets-scan: $(INSTALLED)  ## nothing in the repository looks like a secret that nobody has judged
+	$(BIN)/python -m deployments.audit.repository_secrets
+
+secrets-accept: $(INSTALLED)  ## judge what the scan finds as harmless; read it first
+	$(BIN)/python -m deployments.audit.repository_secrets --accept
+
+audit: $(INSTALLED)  ## known vulnerabilities of the locked packages; exit 3 where nobody could look (ARGS="--osv-url …")
+	@$(BIN)/python -m deployments.audit.dependencies $(ARGS)
+
+sbom: $(INSTALLED)  ## build/sbom.cdx.json: every locked package with its hashes, as CycloneDX
+	@mkdir -p build
+	$(BIN)/cyclonedx-py requirements requirements.lock --pyproject pyproject.toml --output-reproducible \
+	  --output-file build/sbom.cdx.json
 
 lock: $(INSTALLED)  ## resolve pyproject.toml anew; hashes, no registry addresses
 	$(BIN)/uv pip compile pyproject.toml --all-extras --group dev --universal --generate-hashes \

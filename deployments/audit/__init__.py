@@ -1,0 +1,1 @@
+"""What is checked of the repository itself: its dependencies' known faults, and that no secret is in it."""
