@@ -8,7 +8,7 @@ is to be sent again; later stages keep one record of each event id.
 import asyncio
 import contextlib
 import datetime as dt
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import msgspec
@@ -28,6 +28,7 @@ from platform_assets.contracts.rejections import Rejection, encode_rejection, re
 from platform_assets.contracts.topics import EVENTS, REJECTED
 from resources.event_log.gate import IngestionGate
 from resources.event_log.producer import Record
+from resources.event_schemas.in_force import NO_SCHEMAS, SchemasInForce, microseconds_of
 
 # Bounds the memory of requests under way: their bodies, counted before they are read, and the records made of them.
 MAX_HELD_BYTES = 64 * 2**20
@@ -81,10 +82,18 @@ class Sender:
 class Ingestion:
     """The way of events from a request to the log. One per process."""
 
-    def __init__(self, log: EventLog, gate: IngestionGate, rule: ClockRule | None = None) -> None:
+    def __init__(
+        self,
+        log: EventLog,
+        gate: IngestionGate,
+        rule: ClockRule | None = None,
+        schemas: Callable[[], SchemasInForce] = lambda: NO_SCHEMAS,
+    ) -> None:
+        """`schemas` gives the event schemas as of now."""
         self._log = log
         self._gate = gate
         self._rule = rule or ClockRule()
+        self._schemas = schemas
         self._held_bytes = 0
         self.in_flight = 0
 
@@ -121,6 +130,7 @@ class Ingestion:
             IngestionBusy: too much waits for it already; nothing was appended.
         """
         now = dt.datetime.now(dt.UTC)
+        received_us, schemas = microseconds_of(now), self._schemas()
         clock = ClientClock(now, self._rule, sender.sent_at)
         ids = sender.ids or MintedIds(len(bodies))
         known_bad = unusable or {}
@@ -139,6 +149,8 @@ class Ingestion:
                 if new.traceparent is None:
                     new.traceparent = sender.traceparent
                 event = accept(new, received_at=now, correlation_id=sender.correlation_id)
+                if (fault := schemas.fault(event.event_name, event.payload, received_us)) is not None:
+                    raise InvalidEvent(fault, event.event_id)
                 value = encode_event(event)
                 if len(value) > MAX_EVENT_BYTES:
                     raise InvalidEvent(
