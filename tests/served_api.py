@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 import httpx
 
@@ -19,8 +20,11 @@ _CONNECTS_WITHIN_S = 10.0
 
 
 @contextmanager
-def served_api(settings: Settings) -> Iterator[str]:
-    """Serve with these settings' data folder, port and broker; yields the address once it can answer."""
+def served_api(settings: Settings, *, log: IO[bytes] | None = None, **variables: str) -> Iterator[str]:
+    """Serve with these settings' data folder, port and broker; yields the address once it can answer.
+
+    `variables` set anything else; `log` takes what the process writes.
+    """
     address = f"http://{settings.api.host}:{settings.api.port}"
     has_broker = _make_topics(settings)
     environment = {
@@ -28,9 +32,14 @@ def served_api(settings: Settings) -> Iterator[str]:
         "ANALYTICS_DATA_DIR": str(settings.root),
         "ANALYTICS_API__PORT": str(settings.api.port),
         "ANALYTICS_KAFKA__BOOTSTRAP_SERVERS": settings.kafka.address,
+        **variables,
     }
     process = subprocess.Popen(
-        [sys.executable, "-m", "api"], cwd=REPOSITORY, env=environment, stdout=subprocess.DEVNULL
+        [sys.executable, "-m", "api"],
+        cwd=REPOSITORY,
+        env=environment,
+        stdout=log or subprocess.DEVNULL,
+        stderr=log,
     )
     try:
         _wait_for(process, f"{address}/health/live", _STARTS_WITHIN_S)
