@@ -8,7 +8,8 @@ landing zone they tell what was acknowledged and has not landed, which an in-mem
 import mmap
 import os
 import struct
-from collections.abc import Iterator
+import threading
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -39,11 +40,18 @@ class AcknowledgedOffsets:
             file.write(bytes(max(0, size - file.seek(0, os.SEEK_END))))
             file.flush()
             self._marks = mmap.mmap(file.fileno(), size)
+        self._advancing = threading.Lock()
 
     def advance(self, partition: int, next_offset: int) -> None:
         """Everything below `next_offset` on this partition is acknowledged."""
         if next_offset > self._at(partition):
             _SLOT.pack_into(self._marks, partition * _SLOT.size, next_offset)
+
+    def advance_all(self, next_offsets: Mapping[int, int]) -> None:
+        """`advance` on several partitions; from any thread."""
+        with self._advancing:
+            for partition, next_offset in next_offsets.items():
+                self.advance(partition, next_offset)
 
     def _at(self, partition: int) -> int:
         return int(_SLOT.unpack_from(self._marks, partition * _SLOT.size)[0])

@@ -176,9 +176,13 @@ def _by_partition(records: Sequence[Record], partitions: Sequence[int] | None) -
 
 
 class _Delivery:
-    """Counts the reports of one call and resolves its future once."""
+    """Counts the reports of one call and resolves its future once.
 
-    __slots__ = ("_errors", "_lock", "_loop", "_marks", "_open", "_refused_for_good", "done")
+    Reports come on the poller's thread, on the closing one too at the end. A record costs them one step of an iterator,
+    which no other thread can come between, and no lock; the marks are written once a call.
+    """
+
+    __slots__ = ("_errors", "_loop", "_marks", "_next_offsets", "_open", "_refused_for_good", "done")
 
     def __init__(
         self,
@@ -187,8 +191,8 @@ class _Delivery:
         marks: AcknowledgedOffsets | None,
         refused_for_good: Callable[[str], None],
     ) -> None:
-        self._open = count
-        self._lock = threading.Lock()
+        self._open = iter(range(count - 1, -1, -1))
+        self._next_offsets: dict[int, int] = {}
         self._errors: list[str] = []
         self._loop = loop
         self._marks = marks
@@ -196,28 +200,29 @@ class _Delivery:
         self.done: asyncio.Future[None] = loop.create_future()
 
     def one(self, error: KafkaError | None, message: Message) -> None:
-        """A delivery report, on the poller's thread."""
+        """A delivery report; those of a partition come in the order of their offsets."""
         if error is None:
             partition, offset = message.partition(), message.offset()
-            if self._marks is not None and partition is not None and offset is not None:
-                self._marks.advance(partition, offset + 1)
-            self._count(1)
+            if partition is not None and offset is not None:
+                self._next_offsets[partition] = offset + 1
+            if next(self._open) == 0:
+                self._end()
         else:
             if error.code() in _FENCED:
                 self._refused_for_good(error.str())
             self.failed(1, error.str())
 
     def failed(self, count: int, reason: str) -> None:
-        """`count` records will not be acknowledged; called on either thread."""
+        """`count` records will not be acknowledged; called on any thread."""
         self._errors.append(reason)
-        self._count(count)
+        for _ in range(count):
+            if next(self._open) == 0:
+                self._end()
 
-    def _count(self, count: int) -> None:
-        with self._lock:
-            self._open -= count
-            finished = self._open == 0
-        if finished:
-            self._loop.call_soon_threadsafe(self._resolve)
+    def _end(self) -> None:
+        if self._marks is not None:
+            self._marks.advance_all(self._next_offsets)
+        self._loop.call_soon_threadsafe(self._resolve)
 
     def _resolve(self) -> None:
         if self.done.done():
