@@ -8,7 +8,7 @@ import uvicorn
 from api.draining import DrainingServer
 from api.http_protocol import bounded_head_protocol
 from api.main import SERVICE_NAME, create_app
-from api.security.startup import UnsafeConfiguration
+from api.security.startup import UnsafeConfiguration, prepare_identity
 from resources.settings import Settings, SettingsError, load_settings
 from resources.telemetry import configure_logging
 
@@ -21,6 +21,7 @@ def main() -> int:
     try:
         settings = load_settings()
         app = create_app(settings)
+        prepare_identity(settings)
         listener = _listen(settings)
     except (SettingsError, UnsafeConfiguration) as error:
         print(f"The API does not start: {error}", file=sys.stderr)  # noqa: T201

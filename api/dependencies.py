@@ -9,10 +9,14 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from api.envelope import APIMetadata
+from api.security.client_address import client_address
 from api.services.event_log import EventLog
 from api.services.idempotency import Answers
 from api.services.ingestion import Ingestion
 from api.services.predictions import Predictions
+from platform_assets.contracts.access import Principal
+from resources.identity.actor import Actor
+from resources.identity.service import Identity
 from resources.online_store import OnlineStore
 from resources.settings import Settings
 
@@ -58,6 +62,25 @@ async def get_online_store(request: Request) -> OnlineStore:
     return store
 
 
+def get_identity(request: Request) -> Identity:
+    """Users, keys and tokens."""
+    identity: Identity = request.app.state.identity
+    return identity
+
+
+def get_caller(request: Request) -> Principal:
+    """The caller as the guard knows it; only for routes that are not open to anyone."""
+    principal: Principal = request.state.principal
+    return principal
+
+
+def get_actor(request: Request) -> Actor:
+    """Who asks and from where, as the audit log records it."""
+    principal: Principal | None = request.state.principal
+    name = principal.id if principal is not None else "anonymous"
+    return Actor(name, client_address(request.scope) or "", request.state.request_id)
+
+
 SettingsInForce = Annotated[Settings, Depends(get_settings)]
 Metadata = Annotated[APIMetadata, Depends(get_metadata)]
 TheEventLog = Annotated[EventLog, Depends(get_event_log)]
@@ -65,3 +88,6 @@ TheAnswers = Annotated[Answers, Depends(get_answers)]
 TheIngestion = Annotated[Ingestion, Depends(get_ingestion)]
 ThePredictions = Annotated[Predictions, Depends(get_predictions)]
 TheOnlineStore = Annotated[OnlineStore, Depends(get_online_store)]
+TheIdentity = Annotated[Identity, Depends(get_identity)]
+Caller = Annotated[Principal, Depends(get_caller)]
+ByCaller = Annotated[Actor, Depends(get_actor)]

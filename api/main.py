@@ -14,12 +14,13 @@ from api.envelope import API_VERSION
 from api.middleware import RequestLoggingMiddleware
 from api.openapi import install_openapi
 from api.problems import install_problem_handlers
-from api.routes import events, health, predictions, segment
+from api.routes import events, health, jwks, keys, predictions, segment, tokens, users
 from api.security.client_address import ClientAddressMiddleware
 from api.security.cors import AllowedOriginsMiddleware
 from api.security.guard import GuardMiddleware
 from api.security.headers import SecurityHeadersMiddleware
-from api.security.hosts import TrustedHostMiddleware
+from api.security.hosts import LOOPBACK_HOSTS, TrustedHostMiddleware
+from api.security.identity_problems import install_identity_problems
 from api.security.methods import AllowedMethodsMiddleware
 from api.security.startup import refuse_unsafe
 from api.services.client_clock import ClockRule
@@ -29,6 +30,7 @@ from api.services.ingestion import Ingestion
 from api.services.predictions import Predictions
 from api.time_limits import TimeLimitMiddleware
 from resources.event_log.gate import IngestionGate
+from resources.identity.service import Identity
 from resources.online_store import SqliteOnlineStore, SqlitePredictionStore
 from resources.settings import Settings, load_settings
 from resources.telemetry import configure_observability, get_observability_config
@@ -56,6 +58,9 @@ async def lifespan(app: FastAPI) -> AsyncGenerator[None, None]:
     online_store = SqliteOnlineStore(settings.online_store_path)
     in_stream = SqlitePredictionStore(settings.prediction_store_path)
     models = Predictions(settings.models_dir, online_store, in_stream)
+    identity = Identity(settings)
+    await identity.start()
+    app.state.identity = identity
     app.state.event_log = event_log
     app.state.ingestion = Ingestion(event_log, gate, ClockRule.of(settings.api))
     app.state.answers = Answers()
@@ -66,6 +71,7 @@ async def lifespan(app: FastAPI) -> AsyncGenerator[None, None]:
 
     yield
 
+    await identity.stop()
     await models.stop()
     await event_log.stop()
     online_store.close()
@@ -97,21 +103,26 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     v1.include_router(events.router)
     v1.include_router(segment.router)
     v1.include_router(predictions.router)
+    v1.include_router(tokens.router)
+    v1.include_router(users.router)
+    v1.include_router(keys.router)
     if docs_pages.are_served(settings):
         app.include_router(docs_pages.router)
     app.include_router(health.router)
+    app.include_router(jwks.router)
     app.include_router(v1)
 
     install_problem_handlers(app)
+    install_identity_problems(app)
     install_openapi(app)
     api = settings.api
     # The last one added is the outermost: an id first, then who asks, and only then the body.
     app.add_middleware(BodyLimitMiddleware, max_bytes=settings.api.max_body_bytes)
-    app.add_middleware(GuardMiddleware, environment=settings.environment)
+    app.add_middleware(GuardMiddleware, auth=settings.auth)
     app.add_middleware(TimeLimitMiddleware, body_s=api.body_timeout_s, handling_s=api.handling_timeout_s)
     if api.cors_origins:
         app.add_middleware(AllowedOriginsMiddleware, origins=api.cors_origins)
-    app.add_middleware(TrustedHostMiddleware)
+    app.add_middleware(TrustedHostMiddleware, allowed_hosts=api.allowed_hosts or LOOPBACK_HOSTS)
     app.add_middleware(AllowedMethodsMiddleware)
     app.add_middleware(SecurityHeadersMiddleware, hsts_max_age_s=api.hsts_max_age_s)
     app.add_middleware(RequestLoggingMiddleware)

@@ -4,15 +4,17 @@ import enum
 
 from starlette.routing import compile_path
 
+from platform_assets.contracts.access import WRITE_KEY_SCOPES, Principal, Scope
+
 
 class Access(enum.Enum):
-    """Who may call a route."""
+    """Who may call a route that asks for no scope."""
 
     ANYONE = "anyone"
     IDENTIFIED = "identified"
 
 
-POLICY: dict[tuple[str, str], Access] = {
+POLICY: dict[tuple[str, str], Access | Scope] = {
     ("GET", "/health"): Access.ANYONE,
     ("GET", "/health/live"): Access.ANYONE,
     ("GET", "/health/ready"): Access.ANYONE,
@@ -20,25 +22,59 @@ POLICY: dict[tuple[str, str], Access] = {
     ("GET", "/redoc"): Access.IDENTIFIED,
     ("GET", "/docs/assets/{name}"): Access.IDENTIFIED,
     ("GET", "/openapi.json"): Access.IDENTIFIED,
-    ("POST", "/v1/events"): Access.IDENTIFIED,
-    ("POST", "/v1/track"): Access.IDENTIFIED,
-    ("POST", "/v1/identify"): Access.IDENTIFIED,
-    ("POST", "/v1/page"): Access.IDENTIFIED,
-    ("POST", "/v1/screen"): Access.IDENTIFIED,
-    ("POST", "/v1/group"): Access.IDENTIFIED,
-    ("POST", "/v1/alias"): Access.IDENTIFIED,
-    ("POST", "/v1/batch"): Access.IDENTIFIED,
-    ("POST", "/v1/predictions/{model}"): Access.IDENTIFIED,
-    ("GET", "/v1/predictions/{model}/{entity}"): Access.IDENTIFIED,
+    ("GET", "/.well-known/jwks.json"): Access.ANYONE,
+    ("POST", "/v1/events"): Scope.EVENTS_WRITE,
+    ("POST", "/v1/track"): Scope.EVENTS_WRITE,
+    ("POST", "/v1/identify"): Scope.EVENTS_WRITE,
+    ("POST", "/v1/page"): Scope.EVENTS_WRITE,
+    ("POST", "/v1/screen"): Scope.EVENTS_WRITE,
+    ("POST", "/v1/group"): Scope.EVENTS_WRITE,
+    ("POST", "/v1/alias"): Scope.EVENTS_WRITE,
+    ("POST", "/v1/batch"): Scope.EVENTS_WRITE,
+    ("POST", "/v1/predictions/{model}"): Scope.PREDICTIONS_READ,
+    ("GET", "/v1/predictions/{model}/{entity}"): Scope.PREDICTIONS_READ,
+    # The password or the refresh token in the body is the credential.
+    ("POST", "/v1/tokens"): Access.ANYONE,
+    ("POST", "/v1/tokens/refresh"): Access.ANYONE,
+    ("POST", "/v1/tokens/revoke"): Access.ANYONE,
+    ("GET", "/v1/users/me"): Access.IDENTIFIED,
+    ("PATCH", "/v1/users/me"): Access.IDENTIFIED,
+    ("GET", "/v1/users"): Scope.USERS_MANAGE,
+    ("POST", "/v1/users"): Scope.USERS_MANAGE,
+    ("GET", "/v1/users/{user_id}"): Scope.USERS_MANAGE,
+    ("PATCH", "/v1/users/{user_id}"): Scope.USERS_MANAGE,
+    ("DELETE", "/v1/users/{user_id}"): Scope.USERS_MANAGE,
+    ("GET", "/v1/keys"): Scope.KEYS_OWN,
+    ("POST", "/v1/keys"): Scope.KEYS_OWN,
+    ("GET", "/v1/keys/{key_id}"): Scope.KEYS_OWN,
+    ("DELETE", "/v1/keys/{key_id}"): Scope.KEYS_OWN,
 }
 
-_compiled = [(method, compile_path(path)[0], access) for (method, path), access in POLICY.items()]
+# A path without parameters comes before one that would match it too, as /v1/users/me before /v1/users/{user_id}.
+_compiled = sorted(
+    ((method, compile_path(path)[0], access, "{" in path) for (method, path), access in POLICY.items()),
+    key=lambda row: row[3],
+)
 
 
-def access_to(method: str, path: str) -> Access:
+def access_to(method: str, path: str) -> Access | Scope:
     """Who may call this; what the table does not know is for identified callers, whom the router tells 404 or 405."""
     wanted = "GET" if method == "HEAD" else method
-    for known, pattern, access in _compiled:
+    for known, pattern, access, _ in _compiled:
         if known == wanted and pattern.match(path):
             return access
     return Access.IDENTIFIED
+
+
+def is_open_to(access: Access | Scope, principal: Principal | None) -> bool:
+    """Whether the caller may come in; None is nobody known.
+
+    A write key stands in web pages and apps, so what is open to everybody who is identified is not open to it.
+    """
+    if access is Access.ANYONE:
+        return True
+    if principal is None:
+        return False
+    if isinstance(access, Scope):
+        return principal.may(access)
+    return not principal.scopes <= WRITE_KEY_SCOPES

@@ -1,7 +1,19 @@
-"""What the server refuses to start with."""
+"""What the server refuses to start with: each fault by the setting's name, with what to do about it."""
+
+import asyncio
+from collections.abc import Iterator
+
+from sqlalchemy.engine import URL
 
 from api.security.identity import is_loopback
-from resources.settings import Environment, Settings
+from resources.identity.access_tokens import ACCESS_TOKEN_S
+from resources.identity.database import IdentityDatabase, IdentityUnavailable, asynchronous
+from resources.identity.schema import prepare
+from resources.identity.signing_keys import SigningKeys, SigningKeysUnusable
+from resources.settings import Auth, Environment, Settings
+
+MIN_PASSWORD_CHARS = 12
+_DEFAULT_PASSWORDS = frozenset({"postgres", "password", "changeme", "change-me", "secret", "analytics", "admin"})
 
 
 class UnsafeConfiguration(RuntimeError):
@@ -12,16 +24,86 @@ def refuse_unsafe(settings: Settings) -> None:
     """Stop before the first request where the settings are not safe.
 
     Raises:
-        UnsafeConfiguration: outside `local`, where callers could not be told apart; or `local` beyond this machine.
+        UnsafeConfiguration: naming every setting that is missing, weak or a default, with its remedy.
     """
-    if settings.environment is not Environment.LOCAL:
-        raise UnsafeConfiguration(
-            f"ANALYTICS_ENVIRONMENT is {settings.environment.value}, but this version cannot tell callers apart: "
-            "users and keys are not built in yet. Run it with ANALYTICS_ENVIRONMENT=local on your own machine; "
-            "do not expose it."
+    faults = list(_faults(settings))
+    if faults:
+        raise UnsafeConfiguration(" ".join(faults))
+
+
+def prepare_identity(settings: Settings) -> None:
+    """Have the identity database's tables, or say why not, before the port is opened.
+
+    Raises:
+        UnsafeConfiguration: a server whose tables are not this release's, or that cannot be reached.
+    """
+
+    async def look() -> None:
+        database = IdentityDatabase(settings.identity_url)
+        try:
+            await prepare(database)
+        finally:
+            await database.close()
+
+    try:
+        asyncio.run(look())
+    except IdentityUnavailable as error:
+        raise UnsafeConfiguration(str(error)) from error
+
+
+def _faults(settings: Settings) -> Iterator[str]:
+    api = settings.api
+    if settings.auth is Auth.DEVELOPMENT:
+        if settings.environment is not Environment.LOCAL:
+            yield (
+                f"ANALYTICS_API__AUTH is development, but ANALYTICS_ENVIRONMENT is {settings.environment.value}: "
+                "nobody is trusted there without a credential. Leave it out, or set it to required."
+            )
+        if not is_loopback(api.host):
+            yield (
+                f"ANALYTICS_API__HOST is {api.host}, but in development every caller without a credential is the "
+                "developer, so only this machine may reach the server. Set ANALYTICS_API__HOST=127.0.0.1, or "
+                "ANALYTICS_API__AUTH=required."
+            )
+    elif not api.allowed_hosts and (settings.environment is not Environment.LOCAL or not is_loopback(api.host)):
+        yield (
+            "ANALYTICS_API__ALLOWED_HOSTS is missing. Set it to the names that clients call this server by, with "
+            "commas between."
         )
-    if not is_loopback(settings.api.host):
-        raise UnsafeConfiguration(
-            f"ANALYTICS_API__HOST is {settings.api.host}, but in the environment local every caller is the developer, "
-            "so only this machine may reach the server. Set ANALYTICS_API__HOST=127.0.0.1."
+    if settings.environment is Environment.LOCAL:
+        return
+    yield from _database_faults(settings)
+    if settings.identity.signing_keys_dir is None:
+        yield (
+            "ANALYTICS_IDENTITY__SIGNING_KEYS_DIR is missing. Set it to a folder, such as a mounted secret, with an "
+            "Ed25519 key <kid>.pem; `analytics keys rotate-signing` makes one there."
         )
+    else:
+        try:
+            SigningKeys(settings.signing_keys_dir, retired_valid_s=ACCESS_TOKEN_S).check()
+        except SigningKeysUnusable as error:
+            yield f"ANALYTICS_IDENTITY__SIGNING_KEYS_DIR: {error}"
+
+
+def _database_faults(settings: Settings) -> Iterator[str]:
+    name = "ANALYTICS_IDENTITY__DATABASE_URL"
+    if settings.identity.database_url is None:
+        yield f"{name} is missing. Set it to postgresql://user:password@host/database."
+        return
+    try:
+        url = asynchronous(settings.identity_url)
+    except IdentityUnavailable as error:
+        yield str(error)
+        return
+    if url.get_backend_name() != "sqlite":
+        yield from _password_faults(name, url)
+
+
+def _password_faults(name: str, url: URL) -> Iterator[str]:
+    password = str(url.password or "")
+    if not password:
+        yield f"{name} has no password. Give the database account one of {MIN_PASSWORD_CHARS} or more characters."
+    elif password.lower() in _DEFAULT_PASSWORDS or password == url.username:
+        yield f"{name} has a default password. Give the database account another one."
+    elif len(password) < MIN_PASSWORD_CHARS:
+        yield f"{name} has a password of under {MIN_PASSWORD_CHARS} characters. Give the database account a longer one."

@@ -20,6 +20,7 @@ import json
 import logging
 import os
 import time
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -36,6 +37,8 @@ NOTES_PER_MINUTE = 20
 MAX_DETAILS_CHARS = 1_000
 _QUEUE = 1_000
 _MINUTE_S = 60.0
+
+_ENDS_ACCESS = frozenset({"user.changed", "key.revoked", "log-out", "log-in.refresh-reused"})
 
 Outcome = Literal["ok", "refused"]
 Detail = str | int | None
@@ -120,8 +123,11 @@ class AuditLog:
         self._head_file = head_file
         self._now_ms = now_ms
         self._limit = NOTES_PER_MINUTE if limit is None else limit
+        self.on_access_ended: Callable[[], None] | None = None
         self._windows: dict[str, _Window] = {}
-        self._notes: asyncio.Queue[Note] = asyncio.Queue(_QUEUE)
+        self._notes: deque[Note] = deque()
+        self._woken = asyncio.Event()
+        self._stopping = False
         self._writer: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -131,9 +137,9 @@ class AuditLog:
     async def stop(self) -> None:
         """Write what was noted, and what was left out."""
         if self._writer is not None:
-            self._writer.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._writer
+            self._stopping = True
+            self._woken.set()
+            await self._writer
         self._close_windows(float("inf"))
         await self.flush()
 
@@ -158,35 +164,34 @@ class AuditLog:
         now = time.monotonic()
         self._close_windows(now)
         window = self._windows.setdefault(action, _Window(ends=now + _MINUTE_S))
-        if window.noted >= self._limit or self._notes.full():
+        if window.noted >= self._limit or len(self._notes) >= _QUEUE:
             window.left_out += 1
             return
         window.noted += 1
-        self._notes.put_nowait(Note(action, by, subject, "refused", details, self._now_ms()))
+        self._notes.append(Note(action, by, subject, "refused", details, self._now_ms()))
+        self._woken.set()
 
     async def flush(self) -> None:
         """Write the notes that wait now."""
-        notes: list[Note] = []
-        while not self._notes.empty():
-            notes.append(self._notes.get_nowait())
+        notes = list(self._notes)
+        self._notes.clear()
         await self._write(notes)
 
     def _close_windows(self, now: float) -> None:
         for action in [action for action, window in self._windows.items() if window.ends <= now]:
             window = self._windows.pop(action)
-            if window.left_out and not self._notes.full():
+            if window.left_out:
                 details: dict[str, Detail] = {"more": window.left_out}
-                self._notes.put_nowait(Note(action, Actor("many"), "", "refused", details, self._now_ms()))
+                self._notes.append(Note(action, Actor("many"), "", "refused", details, self._now_ms()))
 
     async def _write_notes(self) -> None:
-        while True:
+        while not self._stopping:
             with contextlib.suppress(TimeoutError):
-                notes = [await asyncio.wait_for(self._notes.get(), _MINUTE_S)]
-                while not self._notes.empty():
-                    notes.append(self._notes.get_nowait())
-                # Shielded: stopping the process must not take half of a batch along.
-                await asyncio.shield(self._write(notes))
+                async with asyncio.timeout(_MINUTE_S):
+                    await self._woken.wait()
+            self._woken.clear()
             self._close_windows(time.monotonic())
+            await self.flush()
 
     async def _write(self, notes: list[Note]) -> None:
         if not notes:
@@ -200,6 +205,8 @@ class AuditLog:
             logger.error("Refusals did not reach the audit log", extra={"count": len(notes), "cause": str(error)})
 
     async def _publish(self, entries: list[AuditEntry]) -> None:
+        if self.on_access_ended is not None and any(entry.action in _ENDS_ACCESS for entry in entries):
+            self.on_access_ended()
         for entry in entries:
             logger.info(
                 "Audit entry",

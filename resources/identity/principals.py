@@ -10,7 +10,7 @@ from collections.abc import Callable
 from sqlalchemy import select
 
 from platform_assets.contracts.access import ROLE_SCOPES, Principal, PrincipalKind, Role
-from resources.identity.access_tokens import LEEWAY_S, AccessTokens, BadToken
+from resources.identity.access_tokens import LEEWAY_S, AccessTokens, BadToken, ExpiredToken
 from resources.identity.database import IdentityDatabase
 from resources.identity.identifiers import API_KEY_PREFIX, WRITE_KEY_PREFIX, secret_hash
 from resources.identity.keys import KeyKind, scopes_in_force
@@ -23,7 +23,11 @@ MAX_CACHED = 10_000
 
 
 class Unidentified(Exception):
-    """The credential is not valid; `str()` says why, for the log only."""
+    """The credential is not valid; `str()` says why, for the log, and `told` what the caller may know."""
+
+    def __init__(self, cause: str, told: str = "The credential is not valid.") -> None:
+        super().__init__(cause)
+        self.told = told
 
 
 class Principals:
@@ -47,7 +51,7 @@ class Principals:
         known = self._known.get(digest)
         if known is not None and known[0] > time.monotonic():
             if isinstance(known[1], Unidentified):
-                raise Unidentified(str(known[1]))
+                raise Unidentified(str(known[1]), known[1].told)  # a new one: tracebacks grow with each raise
             return known[1]
         asked = self._asked.get(digest)
         if asked is None:
@@ -120,6 +124,9 @@ class Principals:
     async def _of_token(self, token: str) -> tuple[Principal, float]:
         try:
             claims = self._tokens.verify(token)
+        except ExpiredToken:
+            told = "The access token has expired; get a new one from POST /v1/tokens/refresh."
+            raise Unidentified("access token: expired", told) from None
         except BadToken as error:
             raise Unidentified(f"access token: {error}") from None
         async with self._database.reading() as session:

@@ -40,6 +40,8 @@ class Identity:
         self.keys = Keys(self.database, self.audit)
         self.log_ins = LogIns(self.database, self.audit, self.passwords, tokens, throttle)
         self.principals = Principals(self.database, tokens, now_ms)
+        # In this process a change has its effect at once, in others within `principals.CACHE_S`.
+        self.audit.on_access_ended = self.principals.forget
 
     async def start(self) -> None:
         """Have the tables and the keys.
