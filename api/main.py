@@ -14,7 +14,7 @@ from api.envelope import API_VERSION
 from api.middleware import RequestLoggingMiddleware
 from api.openapi import install_openapi
 from api.problems import install_problem_handlers
-from api.routes import events, health, jwks, keys, predictions, segment, tokens, users
+from api.routes import events, health, jwks, keys, predictions, schemas, segment, session, tokens, users
 from api.security.client_address import ClientAddressMiddleware
 from api.security.cors import AllowedOriginsMiddleware
 from api.security.guard import GuardMiddleware
@@ -22,13 +22,16 @@ from api.security.headers import SecurityHeadersMiddleware
 from api.security.hosts import LOOPBACK_HOSTS, TrustedHostMiddleware
 from api.security.identity_problems import install_identity_problems
 from api.security.methods import AllowedMethodsMiddleware
+from api.security.rate_limits import RateLimitMiddleware, RateLimits, RefusedCallerLimitMiddleware
 from api.security.startup import refuse_unsafe
 from api.services.client_clock import ClockRule
 from api.services.event_log import EventLog
 from api.services.idempotency import Answers
 from api.services.ingestion import Ingestion
 from api.services.predictions import Predictions
+from api.services.schemas import Schemas
 from api.time_limits import TimeLimitMiddleware
+from api.web.sessions import Sessions
 from resources.event_log.gate import IngestionGate
 from resources.identity.service import Identity
 from resources.online_store import SqliteOnlineStore, SqlitePredictionStore
@@ -61,16 +64,22 @@ async def lifespan(app: FastAPI) -> AsyncGenerator[None, None]:
     identity = Identity(settings)
     await identity.start()
     app.state.identity = identity
+    app.state.sessions = Sessions(identity.log_ins, identity.principals)
     app.state.event_log = event_log
-    app.state.ingestion = Ingestion(event_log, gate, ClockRule.of(settings.api))
+    event_schemas = Schemas(settings, identity.audit)
+    app.state.schemas = event_schemas
+    app.state.ingestion = Ingestion(event_log, gate, ClockRule.of(settings.api), lambda: event_schemas.in_force)
     app.state.answers = Answers()
     app.state.online_store = online_store
     app.state.predictions = models
     event_log.start()
     models.start()
+    event_schemas.start()
 
     yield
 
+    await app.state.rate_limits.close()
+    await event_schemas.stop()
     await identity.stop()
     await models.stop()
     await event_log.stop()
@@ -98,10 +107,12 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     )
     app.state.settings = settings
     app.state.draining = False
+    app.state.rate_limits = RateLimits(settings.limits)
 
     v1 = APIRouter(prefix=f"/{API_VERSION}")
     v1.include_router(events.router)
     v1.include_router(segment.router)
+    v1.include_router(schemas.router)
     v1.include_router(predictions.router)
     v1.include_router(tokens.router)
     v1.include_router(users.router)
@@ -110,6 +121,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         app.include_router(docs_pages.router)
     app.include_router(health.router)
     app.include_router(jwks.router)
+    app.include_router(session.router)
     app.include_router(v1)
 
     install_problem_handlers(app)
@@ -118,7 +130,9 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     api = settings.api
     # The last one added is the outermost: an id first, then who asks, and only then the body.
     app.add_middleware(BodyLimitMiddleware, max_bytes=settings.api.max_body_bytes)
+    app.add_middleware(RateLimitMiddleware, limits=app.state.rate_limits)
     app.add_middleware(GuardMiddleware, auth=settings.auth)
+    app.add_middleware(RefusedCallerLimitMiddleware, limits=app.state.rate_limits)
     app.add_middleware(TimeLimitMiddleware, body_s=api.body_timeout_s, handling_s=api.handling_timeout_s)
     if api.cors_origins:
         app.add_middleware(AllowedOriginsMiddleware, origins=api.cors_origins)

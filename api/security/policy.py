@@ -23,6 +23,12 @@ POLICY: dict[tuple[str, str], Access | Scope] = {
     ("GET", "/docs/assets/{name}"): Access.IDENTIFIED,
     ("GET", "/openapi.json"): Access.IDENTIFIED,
     ("GET", "/.well-known/jwks.json"): Access.ANYONE,
+    # A browser's session: the cookies are the credential, and only these routes read them.
+    ("GET", "/login"): Access.ANYONE,
+    ("POST", "/login"): Access.ANYONE,
+    ("GET", "/logout"): Access.ANYONE,
+    ("POST", "/logout"): Access.ANYONE,
+    ("GET", "/auth/check"): Access.ANYONE,
     ("POST", "/v1/events"): Scope.EVENTS_WRITE,
     ("POST", "/v1/track"): Scope.EVENTS_WRITE,
     ("POST", "/v1/identify"): Scope.EVENTS_WRITE,
@@ -31,6 +37,10 @@ POLICY: dict[tuple[str, str], Access | Scope] = {
     ("POST", "/v1/group"): Scope.EVENTS_WRITE,
     ("POST", "/v1/alias"): Scope.EVENTS_WRITE,
     ("POST", "/v1/batch"): Scope.EVENTS_WRITE,
+    ("GET", "/v1/schemas"): Scope.SCHEMAS_READ,
+    ("GET", "/v1/schemas/{event_name}"): Scope.SCHEMAS_READ,
+    ("GET", "/v1/schemas/{event_name}/{version}"): Scope.SCHEMAS_READ,
+    ("POST", "/v1/schemas/{event_name}"): Scope.SCHEMAS_WRITE,
     ("POST", "/v1/predictions/{model}"): Scope.PREDICTIONS_READ,
     ("GET", "/v1/predictions/{model}/{entity}"): Scope.PREDICTIONS_READ,
     # The password or the refresh token in the body is the credential.
