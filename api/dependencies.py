@@ -14,6 +14,7 @@ from api.services.event_log import EventLog
 from api.services.idempotency import Answers
 from api.services.ingestion import Ingestion
 from api.services.predictions import Predictions
+from api.services.schemas import Schemas
 from platform_assets.contracts.access import Principal
 from resources.identity.actor import Actor
 from resources.identity.service import Identity
@@ -56,25 +57,31 @@ async def get_predictions(request: Request) -> Predictions:
     return predictions
 
 
+async def get_schemas(request: Request) -> Schemas:
+    """The contracts of events' payloads."""
+    schemas: Schemas = request.app.state.schemas
+    return schemas
+
+
 async def get_online_store(request: Request) -> OnlineStore:
     """The newest features."""
     store: OnlineStore = request.app.state.online_store
     return store
 
 
-def get_identity(request: Request) -> Identity:
+async def get_identity(request: Request) -> Identity:
     """Users, keys and tokens."""
     identity: Identity = request.app.state.identity
     return identity
 
 
-def get_caller(request: Request) -> Principal:
+async def get_caller(request: Request) -> Principal:
     """The caller as the guard knows it; only for routes that are not open to anyone."""
     principal: Principal = request.state.principal
     return principal
 
 
-def get_actor(request: Request) -> Actor:
+async def get_actor(request: Request) -> Actor:
     """Who asks and from where, as the audit log records it."""
     principal: Principal | None = request.state.principal
     name = principal.id if principal is not None else "anonymous"
@@ -87,6 +94,7 @@ TheEventLog = Annotated[EventLog, Depends(get_event_log)]
 TheAnswers = Annotated[Answers, Depends(get_answers)]
 TheIngestion = Annotated[Ingestion, Depends(get_ingestion)]
 ThePredictions = Annotated[Predictions, Depends(get_predictions)]
+TheSchemas = Annotated[Schemas, Depends(get_schemas)]
 TheOnlineStore = Annotated[OnlineStore, Depends(get_online_store)]
 TheIdentity = Annotated[Identity, Depends(get_identity)]
 Caller = Annotated[Principal, Depends(get_caller)]

@@ -53,7 +53,7 @@ async def receive(
     encoding = encoding_of(request)
     key = idempotency_key_of(request)
     sent_at = sent_at_of(request)
-    caller: str = request.state.principal.name
+    caller: str = request.state.principal.id
     sender = Sender(
         correlation_id=request.state.request_id,
         traceparent=request.state.traceparent,
