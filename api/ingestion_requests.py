@@ -27,6 +27,7 @@ logger = logging.getLogger(__name__)
 class EventsRequest:
     """The body of a request, unpacked, and what the door knows about its sender."""
 
+    request: Request
     media_type: str
     body: bytes
     sender: Sender
@@ -63,7 +64,7 @@ async def receive(
     try:
         with ingestion.admitted(_most_bytes(request, encoding, max_bytes)):
             packed = await request.body()
-            received = EventsRequest(media_type, _unpacked(encoding, packed, max_bytes), sender)
+            received = EventsRequest(request, media_type, _unpacked(encoding, packed, max_bytes), sender)
             if key is None:
                 return await take(received)
             digest = _digest(request.scope["path"], media_type, encoding, packed)

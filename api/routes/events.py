@@ -14,6 +14,7 @@ from api.envelope import APIMetadata, StandardResponse
 from api.ingestion_headers import HEADER_PARAMETERS
 from api.ingestion_requests import EventsRequest, receive
 from api.problems import ProblemError
+from api.security.rate_limits import charge
 from api.services.batches import JSON, MEDIA_TYPES, NDJSON, MalformedBatch, TooManyEvents, split_body
 from api.services.ingestion import Ingestion, Outcome
 
@@ -126,11 +127,13 @@ async def _take(ingestion: Ingestion, received: EventsRequest, *, metadata: APIM
     try:
         bodies = split_body(received.media_type, received.body, max_events=max_events)
     except MalformedBatch as error:
+        await charge(received.request, 1)
         outcome = await ingestion.refuse_whole(received.body, received.sender, reason=str(error))
     except TooManyEvents as error:
         detail = f"{error} Send it in smaller parts."
         raise ProblemError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too-many-events", detail) from None
     else:
+        await charge(received.request, len(bodies))
         outcome = await ingestion.take(bodies, received.sender)
     _log_clock(outcome, received.sender.correlation_id)
     return _answer(outcome, metadata)

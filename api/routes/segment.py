@@ -11,6 +11,7 @@ from pydantic import BaseModel, Field
 from api.dependencies import SettingsInForce, TheAnswers, TheIngestion
 from api.ingestion_requests import EventsRequest, receive
 from api.problems import ProblemError
+from api.security.rate_limits import charge
 from api.services.batches import JSON, TooManyEvents
 from api.services.ingestion import Ingestion, Outcome
 from api.services.segment import Calls, read_batch, read_call
@@ -128,6 +129,7 @@ async def _take(ingestion: Ingestion, received: EventsRequest, read: Read) -> Ou
     except TooManyEvents as error:
         detail = f"{error} Send it in smaller parts."
         raise ProblemError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too-many-events", detail) from None
+    await charge(received.request, len(calls.bodies))
     return await ingestion.take(calls.bodies, received.sender, unusable=calls.unusable)
 
 
