@@ -99,7 +99,7 @@ class Principals:
             ).first()
         if row is None:
             raise Unidentified("unknown key")
-        key, owner = row.tuple()
+        key, owner = row
         if not hmac.compare_digest(key.secret_hash, wanted):
             raise Unidentified("unknown key")
         now = self._now_ms()
@@ -137,7 +137,7 @@ class Principals:
             ).first()
         if row is None:
             raise Unidentified("access token: its log-in is unknown")
-        log_in, user = row.tuple()
+        log_in, user = row
         if log_in.revoked_ms is not None:
             raise Unidentified(f"access token: log-in {log_in.id} was ended")
         if user.id != claims.user_id or not user.is_active:
