@@ -38,6 +38,7 @@ from resources.settings import LimitsSettings
 UNCOUNTED_PATHS = frozenset({"/health", "/health/live", "/health/ready", "/auth/check"})
 LOGIN_ROUTES = frozenset({("POST", "/v1/tokens"), ("POST", "/login")})
 
+_REFUSED = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
 _STATE = "counted_limits"
 
 logger = logging.getLogger(__name__)
@@ -164,7 +165,7 @@ class RateLimitMiddleware:
 
 
 class RefusedCallerLimitMiddleware:
-    """Outside the guard: whoever it answers 401 is counted by address too, and told 429 once that is too often.
+    """Outside the guard: whom it answers 401 or 403 is counted by address too, and told 429 once that is too often.
 
     A caller at the same address whose credential is good is not affected.
     """
@@ -184,7 +185,7 @@ class RefusedCallerLimitMiddleware:
             nonlocal is_replaced
             if is_replaced:
                 return
-            if message["type"] == "http.response.start" and message["status"] == HTTPStatus.UNAUTHORIZED:
+            if message["type"] == "http.response.start" and message["status"] in _REFUSED:
                 state = scope.setdefault("state", {})
                 if _STATE not in state:
                     try:

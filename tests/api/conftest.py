@@ -14,7 +14,10 @@ from confluent_kafka import Consumer, KafkaError, TopicPartition
 from api.main import create_app
 from platform_assets.contracts.topics import EVENTS, REJECTED, Topic
 from resources.event_log.topics import ensure_topics
-from resources.settings import ApiSettings, KafkaSettings, Settings
+from resources.settings import ApiSettings, KafkaSettings, LimitsSettings, Settings
+
+# Tests ask from one address, hundreds of times a minute.
+UNLIMITED = LimitsSettings(requests_per_minute=10**6, logins_per_minute=10**6)
 
 Serve = Callable[..., AbstractAsyncContextManager[httpx.AsyncClient]]
 
@@ -33,6 +36,7 @@ def settings(broker: str, tmp_path_factory: pytest.TempPathFactory) -> Settings:
         data_dir=tmp_path_factory.mktemp("data"),
         kafka=KafkaSettings(bootstrap_servers=broker),
         api=ApiSettings(max_batch_events=50, max_body_bytes=200_000, acknowledgement_timeout_s=5),
+        limits=UNLIMITED,
     )
 
 
@@ -43,6 +47,7 @@ def unreachable(tmp_path: Path) -> Settings:
         data_dir=tmp_path,
         kafka=KafkaSettings(bootstrap_servers="127.0.0.1:1"),
         api=ApiSettings(acknowledgement_timeout_s=0.3),
+        limits=UNLIMITED,
     )
 
 
