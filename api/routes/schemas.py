@@ -33,6 +33,7 @@ from resources.event_schemas.registry import (
 )
 
 SCHEMA_JSON = "application/schema+json"
+MAX_LISTED = 100
 
 logger = logging.getLogger(__name__)
 router = APIRouter(prefix="/schemas", tags=["schemas"])
@@ -266,7 +267,7 @@ def _problems(request: Request) -> Iterator[None]:
             "incompatible-schema",
             f"The schema breaks its promise about version {error.before.version} of {error.before.event_name}; "
             "`violations` names each path and what would keep it.",
-            members={"violations": [msgspec.to_builtins(violation) for violation in error.violations]},
+            members={"violations": [msgspec.to_builtins(violation) for violation in error.violations[:MAX_LISTED]]},
         ) from None
     except BuiltInSchema as error:
         raise ProblemError(HTTPStatus.CONFLICT, "built-in-schema", str(error)) from None

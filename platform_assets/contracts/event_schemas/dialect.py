@@ -1,5 +1,6 @@
 """Reads a schema of the subset (`keywords`) into a shape, or names every reason why it cannot."""
 
+import json
 import math
 from collections.abc import Collection, Mapping
 from typing import Any
@@ -17,6 +18,7 @@ from platform_assets.contracts.event_schemas.keywords import (
     MAX_ALTERNATIVES,
     MAX_DEPTH,
     MAX_ENUM_VALUES,
+    MAX_FAULTS,
     MAX_SCHEMA_BYTES,
     MAX_SUBSCHEMAS,
     NUMBER_KEYWORDS,
@@ -37,6 +39,9 @@ from platform_assets.contracts.event_schemas.shapes import (
     Values,
     type_of,
 )
+
+# Of a name that was sent, no more than this is said back.
+_MAX_NAME_CHARS = 100
 
 
 def read_schema(document: Any) -> Shape:
@@ -63,7 +68,8 @@ class _Reader:
         self._subschemas = 0
 
     def fault(self, path: str, problem: str, remedy: str) -> None:
-        self.faults.append(Fault(path, problem, remedy))
+        if len(self.faults) < MAX_FAULTS:
+            self.faults.append(Fault(path, problem, remedy))
 
     def check_size(self, document: Any) -> None:
         """That it can be written down at all: annotations may hold what nothing else has looked at."""
@@ -105,7 +111,8 @@ class _Reader:
         known = ASSERTIONS | ANNOTATIONS | (ROOT_ANNOTATIONS if is_root else frozenset())
         for keyword in sorted(schema.keys() - known):
             instead = INSTEAD.get(keyword, "leave it out")
-            self.fault(_below(path, keyword), f"`{keyword}` is outside the supported subset", instead)
+            problem = f"`{keyword[:_MAX_NAME_CHARS]}` is outside the supported subset"
+            self.fault(_below(path, keyword), problem, instead)
         if is_root and schema.get("$schema", DIALECT) != DIALECT:
             self.fault(f"{path}/$schema", "only JSON Schema 2020-12 is supported", f"use {DIALECT}")
 
@@ -229,8 +236,8 @@ class _Reader:
         additional = schema.get("additionalProperties", True)
         for name in required:
             if additional is False and name not in properties:
-                remedy = "describe it in `properties`, or take it out"
-                self.fault(f"{path}/required", f"`{name}` is required, but additionalProperties forbids it", remedy)
+                problem = f"`{name[:_MAX_NAME_CHARS]}` is required, but additionalProperties forbids it"
+                self.fault(f"{path}/required", problem, "describe it in `properties`, or take it out")
         others = NOTHING
         if additional is not False:
             others = self.shape(additional, f"{path}/additionalProperties", depth + 1)
@@ -264,8 +271,8 @@ def _is_of(value: Scalar, types: Collection[str]) -> bool:
 
 
 def _below(path: str, name: str) -> str:
-    return f"{path}/{name.replace('~', '~0').replace('/', '~1')}"
+    return f"{path}/{name[:_MAX_NAME_CHARS].replace('~', '~0').replace('/', '~1')}"
 
 
 def _json(value: Scalar) -> str:
-    return msgspec.json.encode(value).decode()
+    return json.dumps(value)[:_MAX_NAME_CHARS]  # ASCII: what was sent may have no UTF-8 form

@@ -20,6 +20,7 @@ MAX_DEPTH = 32
 MAX_SUBSCHEMAS = 500
 MAX_ALTERNATIVES = 16
 MAX_ENUM_VALUES = 1000
+MAX_FAULTS = 50
 # Beyond it, readers of JSON disagree about which number is meant.
 LARGEST_NUMBER = 2**53
 

@@ -127,3 +127,13 @@ def test_annotation_that_no_json_can_hold_is_refused() -> None:
     for note in (deep, "\ud800"):
         with pytest.raises(UnsupportedSchema, match="cannot be written as JSON"):
             read_schema({"type": "object", "default": note})
+    with pytest.raises(UnsupportedSchema, match="is not of the type integer"):
+        read_schema(with_a({"type": "integer", "enum": ["\ud800"]}))
+
+
+def test_schema_full_of_faults_is_answered_with_some_of_them() -> None:
+    """And of a long name with its beginning: the answer is no copy of what was sent."""
+    with pytest.raises(UnsupportedSchema) as refused:
+        read_schema({"type": "object"} | {f"{number}{'x' * 10_000}": 1 for number in range(200)})
+    assert len(refused.value.faults) == 50
+    assert len(str(refused.value)) < 50_000
