@@ -15,9 +15,11 @@ _REF = "#/components/schemas/{name}"
 _EVERYWHERE = {
     "400": "The request could not be understood, or names another host.",
     "401": "A credential is missing or not valid.",
+    "429": "The caller has asked too often; come back after Retry-After.",
     "500": "An unexpected error; the log has it under the request id.",
+    "504": "The answer was not ready in time.",
 }
-_WITH_BODY = {"413": "The body is too large."}
+_WITH_BODY = {"408": "The body did not arrive in time.", "413": "The body is too large."}
 
 
 def install_openapi(app: FastAPI) -> None:
