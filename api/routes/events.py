@@ -39,7 +39,14 @@ class IngestionReceipt(BaseModel):
     model_config = ConfigDict(
         json_schema_extra={
             "examples": [
-                {"accepted": 1, "refused": 0, "event_ids": ["0197c2f6-7c1a-7d4e-8f3b-2a9d5e6c7b80"], "refusals": []}
+                {
+                    "accepted": 1,
+                    "refused": 0,
+                    "event_ids": ["3f6b1c9e-6d0c-4b0e-9a53-0c3c5d1d7a10"],
+                    "refusals": [],
+                    "moved_by_s": None,
+                    "clamped": 0,
+                }
             ]
         }
     )

@@ -6,7 +6,7 @@ from http import HTTPStatus
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from api.dependencies import SettingsInForce, TheAnswers, TheIngestion
 from api.ingestion_requests import EventsRequest, receive
@@ -36,11 +36,15 @@ class RefusedCall(BaseModel):
 class SegmentReceipt(BaseModel):
     """What the client libraries expect, and which calls of a batch were refused."""
 
+    model_config = ConfigDict(json_schema_extra={"examples": [{"success": True}]})
+
     success: bool = True
     refused: list[RefusedCall] = Field(default_factory=list, description="Recorded as rejected; sending again is vain.")
 
 
+_TAKEN = "The log has acknowledged every call, and the record of every refused one."
 _RESPONSES: dict[int | str, dict[str, Any]] = {
+    400: {"description": "A header is malformed, or the body is not what its Content-Encoding says."},
     409: {"description": "The first request with this Idempotency-Key is not answered yet."},
     413: {"description": "The body is too large, or holds too many calls."},
     415: {"description": f"Not {' or '.join(MEDIA_TYPES)}, or packed otherwise than with gzip or zstd."},
@@ -83,6 +87,7 @@ def _add(call: Call) -> None:
         name=f"post_{call}",
         summary=f"Send a {call} call",
         response_model=SegmentReceipt,
+        response_description=_TAKEN,
         responses=_RESPONSES,
         openapi_extra=_documented("SegmentMessage", _CALLER | _EXAMPLES[call]),
     )
@@ -96,6 +101,7 @@ for _call in Call:
     "/batch",
     summary="Send several calls",
     response_model=SegmentReceipt,
+    response_description=_TAKEN,
     responses=_RESPONSES,
     openapi_extra=_documented("SegmentBatch", _BATCH_EXAMPLE),
 )

@@ -49,6 +49,6 @@ async def test_a_write_key_sends_events_by_either_vocabulary_up_to_its_limit(
 
 
 async def test_without_the_key_nothing_is_taken(shop: httpx.AsyncClient) -> None:
-    for auth in (httpx.BasicAuth("wk_nonsense", ""), None):
+    for auth in (httpx.BasicAuth("wk_nonsense", ""), httpx.Auth()):
         response = await shop.post("/v1/track", json=PAGE, auth=auth)
         assert response.status_code == 401
