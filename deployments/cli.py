@@ -16,6 +16,10 @@ _COMMANDS: dict[str, str] = {
     "rejected": "resources.rejected_events.commands:rejected",
     "schemas": "resources.event_schemas.commands:schemas",
     "gateway": "deployments.gateway.commands:gateway",
+    "users": "resources.identity.commands:users",
+    "keys": "resources.identity.commands:keys",
+    "audit": "resources.identity.commands:audit",
+    "identity": "resources.identity.commands:identity",
 }
 
 

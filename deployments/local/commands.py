@@ -33,6 +33,7 @@ from deployments.local.status import (
     is_supervised,
     published,
 )
+from resources.identity.first_credentials import announce_first_credentials, first_credentials_file
 from resources.settings import Settings
 from resources.settings.console import err, out
 from resources.settings.options import with_settings
@@ -190,6 +191,9 @@ def _report(settings: Settings, status: PlatformStatus) -> None:
     if state is not None and state.outcome is not None and status.demo.phase is Phase.DONE:
         out.print(view.describe_outcome(state.outcome))
     out.print(view.address_table(status.addresses))
+    announced = announce_first_credentials(settings)
+    if announced is not None:
+        out.print(view.first_credentials(announced, first_credentials_file(settings)))
 
 
 def _stay(supervisor: RunningProcess, interrupted: threading.Event) -> None:

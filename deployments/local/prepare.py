@@ -33,6 +33,7 @@ def prepare(settings: Settings) -> None:
     steps = [
         _Step("Dagster's instance", settings, _versions("dagster") + _storage(settings), _prepare_dagster),
         _Step("the model registry", settings, _versions("mlflow") + settings.registry_uri, _prepare_registry),
+        _Step("the first credentials", settings, "1", _prepare_identity),
         _Step("dbt's manifest", settings, _dbt_fingerprint(), _prepare_manifest),
     ]
     with ThreadPoolExecutor(len(steps)) as pool:
@@ -82,6 +83,13 @@ def _prepare_registry(settings: Settings) -> None:
         "registry_of(load_settings()).prepare()"
     )
     _call(sys.executable, "-c", code, ANALYTICS_DATA_DIR=str(settings.root))
+
+
+def _prepare_identity(settings: Settings) -> None:
+    """An administrator and a write key, at the very first start; `analytics up` shows them once."""
+    from resources.identity.bootstrap import make_first_credentials
+
+    make_first_credentials(settings)
 
 
 def _prepare_manifest(settings: Settings) -> None:

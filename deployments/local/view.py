@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -119,6 +120,15 @@ def address_table(addresses: dict[str, str]) -> Table:
     for name, address in addresses.items():
         table.add_row(Text(name, style="bold"), address, Text(labels.get(name, ""), style="dim"))
     return table
+
+
+def first_credentials(made: str, file: Path) -> Group:
+    """What the first start made; the only time that it is shown."""
+    return Group(
+        Text("\nMade at this first start, and shown this once:", style="bold"),
+        Text(made.rstrip()),
+        Text(f"They are also in {file}; delete it once they are kept elsewhere.", style="dim"),
+    )
 
 
 def describe_outcome(outcome: Outcome) -> str:

@@ -101,10 +101,11 @@ class Users:
         async with self._database.reading() as session:
             return [_record(user) for user in await session.scalars(query)]
 
-    async def count(self) -> int:
-        """How many accounts there are."""
+    async def has_people(self) -> bool:
+        """Whether there is an account that somebody could log in to."""
+        query = select(User.id).where(User.kind == UserKind.USER.value).limit(1)
         async with self._database.reading() as session:
-            return await session.scalar(select(func.count()).select_from(User)) or 0
+            return await session.scalar(query) is not None
 
     async def change(
         self,
