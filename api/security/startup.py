@@ -11,9 +11,13 @@ from resources.identity.database import IdentityDatabase, IdentityUnavailable, a
 from resources.identity.schema import prepare
 from resources.identity.signing_keys import SigningKeys, SigningKeysUnusable
 from resources.settings import Auth, Environment, Settings
+from resources.settings.strength import weak_secrets
 
 MIN_PASSWORD_CHARS = 12
 _DEFAULT_PASSWORDS = frozenset({"postgres", "password", "changeme", "change-me", "secret", "analytics", "admin"})
+
+
+_DATABASE = "ANALYTICS_IDENTITY__DATABASE_URL"
 
 
 class UnsafeConfiguration(RuntimeError):
@@ -73,6 +77,9 @@ def _faults(settings: Settings) -> Iterator[str]:
     if settings.environment is Environment.LOCAL:
         return
     yield from _database_faults(settings)
+    for weak in weak_secrets(settings):
+        if weak.variable != _DATABASE:  # judged above, by its kind of database
+            yield f"{weak.variable}: {weak.reason}."
     if settings.identity.signing_keys_dir is None:
         yield (
             "ANALYTICS_IDENTITY__SIGNING_KEYS_DIR is missing. Set it to a folder, such as a mounted secret, with an "
@@ -86,7 +93,7 @@ def _faults(settings: Settings) -> Iterator[str]:
 
 
 def _database_faults(settings: Settings) -> Iterator[str]:
-    name = "ANALYTICS_IDENTITY__DATABASE_URL"
+    name = _DATABASE
     if settings.identity.database_url is None:
         yield f"{name} is missing. Set it to postgresql://user:password@host/database."
         return

@@ -23,6 +23,7 @@ from resources.settings.strength import missing_settings, weak_secrets, weakness
         ("kV8tQx2mR5zLw9Pn", "16 characters"),
         ("a" * 64, "repeats"),
         ("abababababababababababababababababab", "repeats"),
+        ("passwordpasswordpasswordpassword", "repeats"),
         ("postgresql://app:postgres@db/analytics", "its password is a known default"),
         ("postgresql://app:kV8tQx2@db/analytics", "its password has 7 characters"),
         ("redis://:aaaaaaaaaaaaaaaaaaaa@cache", "its password repeats"),
@@ -47,7 +48,7 @@ def test_an_address_without_a_password_is_not_weak(secret: str) -> None:
 def test_random_keys_are_strong(number: int) -> None:
     key = secrets.token_hex(32) if number % 2 else secrets.token_urlsafe(32)
     assert weakness_of(key) is None
-    assert weakness_of(f"postgresql://app:{key[:20]}@db/analytics") is None
+    assert weakness_of(f"postgresql://app:{key[:32]}@db/analytics") is None
 
 
 def test_weak_secrets_of_the_tree_are_named_without_their_values() -> None:
