@@ -49,7 +49,9 @@ class Fix(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True)
 
     def __post_init__(self) -> None:
         if self.match.is_everything:
-            raise ValueError("`match` needs a condition; one that holds for all open rejections: since: 1970-01-01T00:00:00Z")
+            raise ValueError(
+                "`match` needs a condition; one that holds for all open rejections: since: 1970-01-01T00:00:00Z"
+            )
         kinds = [isinstance(step, FieldStep) for step in self.steps]
         if kinds != sorted(kinds):
             names = " and ".join(str(kind.__struct_config__.tag) for kind in TextStep.__args__)

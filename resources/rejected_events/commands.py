@@ -135,11 +135,11 @@ def replay_rejected(settings: Settings, fix_file: Any, dry_run: bool) -> None:
     try:
         fixes: list[Fix] = read_fixes(fix_file.read())
         if dry_run:
-            report = preview(landing, fixes)
+            report = preview(landing, settings, fixes)
         else:
             with FrontDoor(settings) as door:
-                report = replay(landing, fixes, door)
-    except (BadFix, DoorRefused, duckdb.Error) as error:
+                report = replay(landing, settings, fixes, door)
+    except (BadFix, DoorRefused, duckdb.Error, OSError) as error:
         raise click.ClickException(str(error)) from None
     _print_report(report, dry_run=dry_run)
     if report.failing or report.refused:

@@ -7,10 +7,14 @@ from dataclasses import dataclass, field
 
 from platform_assets.contracts.rejections import reason_pattern
 from platform_assets.repair.fixes import Fix
-from platform_assets.repair.mending import Mended, mend
+from platform_assets.repair.mending import FaultOf, Mended, mend
+from resources.event_schemas.folder import SchemaFolder
+from resources.event_schemas.in_force import WatchedSchemas, microseconds_of
 from resources.landing_zone import LandingZone
 from resources.rejected_events.door import FrontDoor
 from resources.rejected_events.landed import LandedRejections, landed_rejections
+from resources.settings import Settings
+from resources.settings.api import UnknownEvents
 
 _SENT_AT_ONCE = 1000
 SHOWN_EXAMPLES = 3
@@ -67,30 +71,32 @@ class ReplayReport:
             group.failing_ids.append(mended.rejection.rejection_id)
 
 
-def preview(landing: LandingZone, fixes: Sequence[Fix]) -> ReplayReport:
-    """What a replay would do, by the contract of this release; a schema that the door knows besides may still refuse.
+def preview(landing: LandingZone, settings: Settings, fixes: Sequence[Fix]) -> ReplayReport:
+    """What a replay would do, by the contract and the registered schemas. The door has the last word.
 
     Raises:
         duckdb.Error: see `LandedRejections`.
+        OSError: the folder of schemas cannot be read.
     """
     report = ReplayReport()
     with landed_rejections(landing) as rejections:
-        for mended in _mended(rejections, fixes):
+        for mended in _mended(rejections, fixes, _fault_of(settings)):
             report.note(mended)
     return report
 
 
-def replay(landing: LandingZone, fixes: Sequence[Fix], door: FrontDoor) -> ReplayReport:
+def replay(landing: LandingZone, settings: Settings, fixes: Sequence[Fix], door: FrontDoor) -> ReplayReport:
     """Mend the open rejections that a fix matches and send those that pass.
 
     Raises:
         DoorRefused: some may have been sent; a repeated replay makes no second event.
         duckdb.Error: see `LandedRejections`.
+        OSError: the folder of schemas cannot be read.
     """
     report = ReplayReport()
     waiting: list[bytes] = []
     with landed_rejections(landing) as rejections:
-        for mended in _mended(rejections, fixes):
+        for mended in _mended(rejections, fixes, _fault_of(settings)):
             report.note(mended)
             if mended.body is not None:
                 waiting.append(mended.body)
@@ -101,13 +107,19 @@ def replay(landing: LandingZone, fixes: Sequence[Fix], door: FrontDoor) -> Repla
     return report
 
 
-def _mended(rejections: LandedRejections, fixes: Sequence[Fix]) -> Iterator[Mended]:
+def _fault_of(settings: Settings) -> FaultOf:
+    refuses_unknown = settings.api.unknown_events is UnknownEvents.REJECT
+    schemas = WatchedSchemas(SchemaFolder(settings.schemas_dir), refuses_unknown=refuses_unknown)
+    return lambda name, payload: schemas.newest().fault(name, payload, microseconds_of(dt.datetime.now(dt.UTC)))
+
+
+def _mended(rejections: LandedRejections, fixes: Sequence[Fix], fault_of: FaultOf) -> Iterator[Mended]:
     taken: set[str] = set()
     for fix in fixes:
         for rejection in rejections.each(fix.match):
             if rejection.rejection_id not in taken:
                 taken.add(rejection.rejection_id)
-                yield mend(rejection, fix.steps)
+                yield mend(rejection, fix.steps, fault_of)
 
 
 def _send(door: FrontDoor, bodies: Sequence[bytes], report: ReplayReport) -> None:

@@ -35,13 +35,13 @@ def replay_rejected_events(
     try:
         fixes = fixes_from({"fixes": config.fixes})
         if config.dry_run:
-            report = preview(landing_zone, fixes)
+            report = preview(landing_zone, settings, fixes)
         else:
             with FrontDoor(settings) as door:
-                report = replay(landing_zone, fixes, door)
+                report = replay(landing_zone, settings, fixes, door)
     except BadFix as error:
         raise Failure(f"The fix cannot be read: {error}", allow_retries=False) from None
-    except (DoorRefused, duckdb.Error) as error:
+    except (DoorRefused, duckdb.Error, OSError) as error:
         raise Failure(str(error)) from error
     context.add_output_metadata(
         {

@@ -118,3 +118,17 @@ def test_mistake_is_said_plainly(data_dir: Path, arguments: list[str], why: str)
 def test_fix_that_matches_nothing_sends_nothing(data_dir: Path) -> None:
     result = run(data_dir, "replay", "--fix", "-", stdin="fixes: [{match: {event_name: nobody}}]")
     assert (result.exit_code, result.output.strip()) == (0, "No open rejection matches this fix.")
+
+
+def test_dry_run_asks_the_registered_schemas_too(data_dir: Path, tmp_path: Path) -> None:
+    schema = tmp_path / "bought.json"
+    schema.write_text('{"type": "object", "properties": {"card": {"type": "integer"}}, "required": ["card"]}')
+    registered = CliRunner().invoke(
+        main,
+        ["schemas", "register", "bought", str(schema), "--data-dir", str(data_dir)],
+        env={"ANALYTICS_SCHEMAS__IN_FORCE_AFTER_S": "0"},
+    )
+    assert registered.exit_code == 0, registered.output
+    result = run(data_dir, "replay", "--fix", "-", "--dry-run", stdin=FIX)
+    assert (result.exit_code, "0 of 2 would pass" in result.output) == (2, True), result.output
+    assert "`$.payload.card`" in result.output
