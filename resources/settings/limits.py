@@ -1,10 +1,13 @@
 """ANALYTICS_LIMITS__…: how much a caller may ask for in a minute."""
 
+import re
+
 from pydantic import Field, SecretStr, field_validator
 
 from resources.settings.section import Section
 
 MEMORY = "memory://"
+_REDIS = re.compile(r"rediss?://([^@\s]*@)?(\[[0-9a-fA-F:]+\]|[\w.-]+):\d{1,5}(/\d*)?(\?\S*)?\Z")
 
 
 class LimitsSettings(Section):
@@ -24,11 +27,12 @@ class LimitsSettings(Section):
     @field_validator("storage_url")
     @classmethod
     def _is_known(cls, url: SecretStr) -> SecretStr:
-        if not url.get_secret_value().startswith((MEMORY, "redis://", "rediss://")):
-            raise ValueError("must start with memory://, redis:// or rediss://")
-        return url
+        address = url.get_secret_value()
+        if address == MEMORY or _REDIS.match(address):
+            return url
+        raise ValueError("must be memory://, or redis:// or rediss:// with host and port, as redis://cache:6379/0")
 
     @property
     def is_shared(self) -> bool:
         """Whether several processes count together."""
-        return not self.storage_url.get_secret_value().startswith(MEMORY)
+        return self.storage_url.get_secret_value() != MEMORY

@@ -29,10 +29,10 @@ def production(keys: Path, storage_url: str) -> Settings:
 )
 def test_a_weak_secret_stops_the_start_by_its_name_and_is_not_shown(tmp_path: Path, password: str, reason: str) -> None:
     with pytest.raises(UnsafeConfiguration, match=rf"ANALYTICS_LIMITS__STORAGE_URL: its password.*{reason}") as raised:
-        create_app(production(tmp_path, f"redis://:{password}@cache.example"))
+        create_app(production(tmp_path, f"redis://:{password}@cache.example:6379"))
     assert f":{password}@" not in str(raised.value)
 
 
-@pytest.mark.parametrize("url", ["memory://", "redis://cache.example:6379/0", "rediss://:kV8tQx2mR5zLw9Pn@cache"])
+@pytest.mark.parametrize("url", ["memory://", "redis://cache.example:6379/0", "rediss://:kV8tQx2mR5zLw9Pn@cache:6379"])
 def test_a_strong_secret_or_none_starts(tmp_path: Path, url: str) -> None:
     assert create_app(production(tmp_path, url))

@@ -54,7 +54,7 @@ def test_random_keys_are_strong(number: int) -> None:
 def test_weak_secrets_of_the_tree_are_named_without_their_values() -> None:
     settings = Settings(
         dagster=DagsterSettings(postgres_url=SecretStr("postgresql://dagster:hunter2@db/dagster")),
-        limits=LimitsSettings(storage_url=SecretStr("redis://:redis@cache")),
+        limits=LimitsSettings(storage_url=SecretStr("redis://:redis@cache:6379")),
     )
     found = weak_secrets(settings)
     assert [weakness.variable for weakness in found] == [
