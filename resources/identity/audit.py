@@ -127,6 +127,7 @@ class AuditLog:
         self._windows: dict[str, _Window] = {}
         self._notes: deque[Note] = deque()
         self._woken = asyncio.Event()
+        self._flushing = asyncio.Lock()
         self._stopping = False
         self._writer: asyncio.Task[None] | None = None
 
@@ -172,10 +173,11 @@ class AuditLog:
         self._woken.set()
 
     async def flush(self) -> None:
-        """Write the notes that wait now."""
-        notes = list(self._notes)
-        self._notes.clear()
-        await self._write(notes)
+        """Write the notes that wait now, after those that are being written."""
+        async with self._flushing:
+            notes = list(self._notes)
+            self._notes.clear()
+            await self._write(notes)
 
     def _close_windows(self, now: float) -> None:
         for action in [action for action, window in self._windows.items() if window.ends <= now]:

@@ -4,8 +4,8 @@ import asyncio
 import functools
 import hashlib
 import hmac
-import time
 from collections.abc import Callable
+from time import monotonic
 
 from sqlalchemy import select
 
@@ -49,7 +49,7 @@ class Principals:
         """
         digest = hashlib.sha256(credential.encode("utf-8", "surrogateescape")).digest()
         known = self._known.get(digest)
-        if known is not None and known[0] > time.monotonic():
+        if known is not None and known[0] > monotonic():
             if isinstance(known[1], Unidentified):
                 raise Unidentified(str(known[1]), known[1].told)  # a new one: tracebacks grow with each raise
             return known[1]
@@ -71,7 +71,7 @@ class Principals:
             asked.exception()  # seen, also where every request that waited for it has gone
 
     async def _look_up(self, digest: bytes, credential: str) -> Principal:
-        asked_at = time.monotonic()
+        asked_at = monotonic()
         try:
             if credential.startswith((API_KEY_PREFIX, WRITE_KEY_PREFIX)):
                 principal, valid_s = await self._of_key(credential)
