@@ -4,11 +4,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
+from pydantic import SecretStr
 
+from deployments.cli import main
 from resources.event_log.gate import IngestionGate
-from resources.rejected_events.door import DoorRefused, FrontDoor
+from resources.rejected_events.door import DoorRefused, FrontDoor, Refusal
 from resources.settings import Settings
-from resources.settings.api import ApiSettings
+from resources.settings.api import ApiSettings, Auth
 from resources.settings.kafka import KafkaSettings
 from resources.settings.replay import ReplaySettings
 from tests.conftest import free_port
@@ -57,7 +60,7 @@ def test_pause_of_the_door_is_waited_out(settings: Settings) -> None:
 
 
 def test_key_that_the_door_does_not_know_is_said_with_the_remedy_and_not_shown(settings: Settings) -> None:
-    stranger = settings.model_copy(update={"replay": ReplaySettings(key="planted-secret")})
+    stranger = settings.model_copy(update={"replay": ReplaySettings(key=SecretStr("planted-secret"))})
     with FrontDoor(stranger) as door, pytest.raises(DoorRefused, match=r"401.*ANALYTICS_REPLAY__KEY") as refusal:
         door.send([GOOD])
     assert "planted-secret" not in str(refusal.value)
@@ -69,3 +72,29 @@ def test_door_that_never_answers_is_given_up(tmp_path: Path) -> None:
         pytest.raises(DoorRefused, match="does not answer"),
     ):
         door.send([GOOD])
+
+
+def test_write_key_opens_the_door_that_lets_nobody_else_in(
+    embedded_broker: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ANALYTICS_API__AUTH", "required")
+    strict = Settings(
+        data_dir=tmp_path,
+        api=ApiSettings(port=free_port(), auth=Auth.REQUIRED),
+        kafka=KafkaSettings(bootstrap_servers=embedded_broker),
+    )
+    analytics(tmp_path, "users", "add", "repairs", "--role", "engineer", "--service")
+    secret = analytics(tmp_path, "keys", "create", "replay", "--owner", "repairs", "--write").split()[-1]
+    with served_api(strict):
+        with FrontDoor(strict) as door, pytest.raises(DoorRefused, match="401"):
+            door.send([GOOD])
+        known = strict.model_copy(update={"replay": ReplaySettings(key=SecretStr(secret))})
+        with FrontDoor(known) as door:
+            assert door.send([GOOD, BAD]) == [Refusal(1, "Object missing required field `payload`")]
+
+
+def analytics(data_dir: Path, *arguments: str) -> str:
+    """What a command prints."""
+    result = CliRunner().invoke(main, [*arguments, "--data-dir", str(data_dir)], catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    return result.stdout
