@@ -1,6 +1,7 @@
 """Limits that several processes share, in a real Redis; and what happens while it is down."""
 
 import asyncio
+import contextlib
 import logging
 import subprocess
 import sys
@@ -8,6 +9,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 from pydantic import SecretStr
 from starlette.types import Scope
@@ -15,8 +17,10 @@ from starlette.types import Scope
 from api.problems import ProblemError
 from api.security.rate_limits import RateLimits
 from api.security.request_counters import CountersUnavailable, RedisCounters
-from resources.settings import LimitsSettings
+from resources.settings import ApiSettings, KafkaSettings, LimitsSettings, Settings
+from tests.conftest import free_port
 from tests.redis_server import RedisServer
+from tests.served_api import served_api
 
 pytestmark = pytest.mark.integration
 
@@ -115,3 +119,31 @@ async def test_once_redis_is_back_it_counts_again(redis: RedisServer, caplog: py
         except CountersUnavailable:
             await asyncio.sleep(0.05)
     await counters.close()
+
+
+def test_two_servers_on_one_redis_refuse_the_101st_request_of_an_address(redis: RedisServer, tmp_path: Path) -> None:
+    """Whichever of them is asked: together they answer 100 a minute."""
+    statuses: list[int] = []
+    with contextlib.ExitStack() as servers:
+        clients = []
+        for name in ("a", "b"):
+            server = served_api(
+                server_settings(tmp_path / name),
+                ANALYTICS_LIMITS__STORAGE_URL=redis.url,
+                ANALYTICS_API__AUTH="required",
+            )
+            clients.append(servers.enter_context(httpx.Client(base_url=servers.enter_context(server))))
+        for number in range(120):
+            last = clients[number % 2].get("/v1/users/me")
+            statuses.append(last.status_code)
+        assert all(client.get("/health").status_code == 200 for client in clients)
+    assert statuses == [401] * 100 + [429] * 20
+    assert 1 <= int(last.headers["retry-after"]) <= 60
+    assert last.headers["ratelimit"].startswith('"requests";r=0;t=')
+
+
+def server_settings(folder: Path) -> Settings:
+    """A server without a broker, which this test does not need."""
+    return Settings(
+        data_dir=folder, api=ApiSettings(port=free_port()), kafka=KafkaSettings(bootstrap_servers="127.0.0.1:1")
+    )
