@@ -16,14 +16,8 @@ import msgspec
 from api.services.client_clock import ClientClock, ClockRule
 from api.services.event_ids import EventIds, MintedIds
 from api.services.event_log import EventLog
-from platform_assets.contracts.events import (
-    MAX_EVENT_BYTES,
-    InvalidEvent,
-    accept,
-    decode_new_event,
-    encode_event,
-    partition_key,
-)
+from platform_assets.contracts.event_batches import decode_new_events
+from platform_assets.contracts.events import MAX_EVENT_BYTES, InvalidEvent, accept, encode_event, partition_key
 from platform_assets.contracts.rejections import Rejection, encode_rejection, refuse_at_the_door
 from platform_assets.contracts.topics import EVENTS, REJECTED
 from resources.event_log.gate import IngestionGate
@@ -137,11 +131,11 @@ class Ingestion:
         outcome = Outcome(clock)
         events: list[Record] = []
         rejections: list[Record] = []
-        for index, body in enumerate(bodies):
+        for index, decoded in enumerate(decode_new_events(bodies)):
             try:
-                if index in known_bad:
-                    raise known_bad[index]
-                new = decode_new_event(body)
+                new = known_bad.get(index, decoded)
+                if isinstance(new, InvalidEvent):
+                    raise new
                 if new.occurred_at is not None:
                     new.occurred_at = clock.read(new.occurred_at, new.event_id)
                 if new.event_id is None:
@@ -159,7 +153,7 @@ class Ingestion:
                         event.event_id,
                     )
             except InvalidEvent as error:
-                rejections.append(_refuse(outcome, index, body, error, sender))
+                rejections.append(_refuse(outcome, index, bodies[index], error, sender))
             else:
                 outcome.event_ids.append(event.event_id)
                 events.append((partition_key(event), value))

@@ -6,6 +6,7 @@ event of 290 bytes that takes 1.3 µs, where the standard library's hook for eve
 """
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -29,6 +30,11 @@ def keeps_its_colons(body: bytes, decoded: object) -> bool:
     `decoded` must have as its texts what `body` has: a time that was read and is written in another form has not.
     """
     return _ESCAPED_COLON not in body and body.count(_COLON) == _encoder.encode(decoded).count(_COLON)
+
+
+def keep_their_colons(bodies: Sequence[bytes], decoded: Sequence[object]) -> bool:
+    """As `keeps_its_colons` for each of them, in one pass: no text can make up for what another has lost."""
+    return keeps_its_colons(b" ".join(bodies), decoded)
 
 
 def duplicate_key(body: bytes) -> str | None:
