@@ -5,6 +5,7 @@ that was free, so of two processes that register the same version one is told. W
 elsewhere (a ConfigMap, a read-only volume) the files come from there; a file's name fits as a ConfigMap's key.
 """
 
+import contextlib
 import errno
 import os
 import re
@@ -52,11 +53,18 @@ class SchemaFolder:
     def listing(self) -> Listing:
         """The files that are there, to be compared with a later look; none in a folder that is not. Raises OSError."""
         try:
-            with os.scandir(self.root) as entries:
-                found = [(entry.name, entry.stat()) for entry in entries if _FILE.match(entry.name)]
+            entries = os.scandir(self.root)
         except FileNotFoundError:
             return ()
-        return tuple(sorted((name, stat.st_mtime_ns, stat.st_size) for name, stat in found))
+        found: list[tuple[str, int, int]] = []
+        with entries:
+            for entry in entries:
+                if _FILE.match(entry.name):
+                    # One that goes while it is looked at, or a link to nothing, must not hide the others.
+                    with contextlib.suppress(FileNotFoundError):
+                        stat = entry.stat()
+                        found.append((entry.name, stat.st_mtime_ns, stat.st_size))
+        return tuple(sorted(found))
 
     def read(self, event_name: str | None = None) -> Contents:
         """Every file, or those of one event. One that cannot be read leaves the others as they are."""

@@ -5,8 +5,7 @@ import math
 from collections.abc import Collection, Mapping
 from typing import Any
 
-import msgspec
-
+from platform_assets.contracts.event_schemas.document_size import faults_of_size
 from platform_assets.contracts.event_schemas.keywords import (
     ANNOTATIONS,
     ASSERTIONS,
@@ -19,7 +18,6 @@ from platform_assets.contracts.event_schemas.keywords import (
     MAX_DEPTH,
     MAX_ENUM_VALUES,
     MAX_FAULTS,
-    MAX_SCHEMA_BYTES,
     MAX_SUBSCHEMAS,
     NUMBER_KEYWORDS,
     ROOT_ANNOTATIONS,
@@ -54,9 +52,9 @@ def read_schema(document: Any) -> Shape:
     if not isinstance(document, dict) or document.get("type") != "object":
         raise UnsupportedSchema([Fault("#", "a payload is an object", 'begin the schema with "type": "object"')])
     shape = reader.shape(document, "#", depth=0)
-    reader.check_size(document)
-    if reader.faults:
-        raise UnsupportedSchema(reader.faults)
+    faults = reader.faults or faults_of_size(document)
+    if faults:
+        raise UnsupportedSchema(faults)
     return shape
 
 
@@ -70,16 +68,6 @@ class _Reader:
     def fault(self, path: str, problem: str, remedy: str) -> None:
         if len(self.faults) < MAX_FAULTS:
             self.faults.append(Fault(path, problem, remedy))
-
-    def check_size(self, document: Any) -> None:
-        """That it can be written down at all: annotations may hold what nothing else has looked at."""
-        try:
-            size = len(msgspec.json.encode(document))
-        except (RecursionError, OverflowError, UnicodeEncodeError):
-            self.fault("#", "an annotation cannot be written as JSON", "make it flat, with ordinary numbers and text")
-        else:
-            if size > MAX_SCHEMA_BYTES:
-                self.fault("#", f"it has more than {MAX_SCHEMA_BYTES:,} bytes", "leave parts of the payload open")
 
     def shape(self, schema: Any, path: str, depth: int) -> Shape:
         self._subschemas += 1

@@ -17,6 +17,8 @@ from dataclasses import dataclass
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 MAX_SCHEMA_BYTES = 65_536
 MAX_DEPTH = 32
+# A level of schemas takes up to four of JSON. What writes answers gives up at 255.
+MAX_JSON_DEPTH = 150
 MAX_SUBSCHEMAS = 500
 MAX_ALTERNATIVES = 16
 MAX_ENUM_VALUES = 1000

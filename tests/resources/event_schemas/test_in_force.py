@@ -132,6 +132,13 @@ def test_file_that_cannot_be_read_is_said_once_and_the_version_before_stays_in_f
     assert watched.current.fault("page_viewed", titled, now_us()) is None
 
 
+def test_link_to_nothing_hides_no_other_file(registry: SchemaRegistry, folder: SchemaFolder) -> None:
+    """As a mount leaves one for a moment."""
+    register(registry, FIRST)
+    (folder.root / "other.v1.json").symlink_to("nowhere")
+    assert WatchedSchemas(folder).current.names == {"page_viewed"}
+
+
 def test_file_for_a_built_in_contract_is_not_taken(registry: SchemaRegistry, folder: SchemaFolder) -> None:
     register(registry, FIRST)
     text = (folder.root / "page_viewed.v1.json").read_text().replace("page_viewed", "purchase_line")
