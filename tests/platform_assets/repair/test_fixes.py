@@ -1,8 +1,16 @@
 """A fix file is read as a whole or refused with the place of its mistake."""
 
+import re
+from pathlib import Path
+from typing import get_args
+
 import pytest
 
+from platform_assets import repair
 from platform_assets.repair.fixes import BadFix, fixes_from, read_fixes
+from platform_assets.repair.steps import FieldStep, TextStep
+
+README = Path(str(repair.__file__)).with_name("README.md")
 
 GOOD = b"""
 fixes:
@@ -48,3 +56,10 @@ def test_yaml_and_json_and_a_document_give_the_same_fixes() -> None:
 def test_mistake_is_refused_and_named(text: bytes, why: str) -> None:
     with pytest.raises(BadFix, match=why):
         read_fixes(text)
+
+
+def test_fix_of_the_readme_can_be_read_and_its_table_has_every_step() -> None:
+    text = README.read_text()
+    assert len(read_fixes(text.partition("```yaml\n")[2].partition("```")[0].encode())) == 3
+    told = set(re.findall(r"`(\w+)` `(?:path|find|encoding)`", text))
+    assert told == {step.__struct_config__.tag for step in (*get_args(TextStep), *get_args(FieldStep))}
