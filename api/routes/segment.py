@@ -2,6 +2,7 @@
 
 import datetime as dt
 from collections.abc import Callable
+from dataclasses import replace
 from http import HTTPStatus
 from typing import Any
 
@@ -136,7 +137,8 @@ async def _take(ingestion: Ingestion, received: EventsRequest, read: Read) -> Ou
         detail = f"{error} Send it in smaller parts."
         raise ProblemError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too-many-events", detail) from None
     await charge(received.request, len(calls.bodies))
-    return await ingestion.take(calls.bodies, received.sender, unusable=calls.unusable)
+    # The calls' own sentAt has moved their times already; a header that says it too must not move them again.
+    return await ingestion.take(calls.bodies, replace(received.sender, sent_at=None), unusable=calls.unusable)
 
 
 def _answer(outcome: Outcome) -> Response:

@@ -74,6 +74,18 @@ async def test_a_batch_of_the_python_library_is_taken_as_it_is_sent(
     assert (received - occurred).total_seconds() == pytest.approx(2, abs=0.5)
 
 
+async def test_a_clock_is_allowed_for_once_where_body_and_header_tell_of_it(
+    api: httpx.AsyncClient, on_the_log: OnTheLog
+) -> None:
+    sent = dt.datetime.now(dt.UTC) + dt.timedelta(hours=5)
+    happened = sent - dt.timedelta(seconds=10)
+    call = {"userId": "u-1", "timestamp": happened.isoformat(), "sentAt": sent.isoformat()}
+    response = await api.post("/v1/page", json=call, headers={"x-sent-at": sent.isoformat()})
+    events, _ = on_the_log(response.headers["x-request-id"])
+    occurred, received = (dt.datetime.fromisoformat(events[0][name]) for name in ("occurred_at", "received_at"))
+    assert (received - occurred).total_seconds() == pytest.approx(10, abs=1)
+
+
 async def test_a_beacon_of_a_browser_is_taken(api: httpx.AsyncClient, on_the_log: OnTheLog) -> None:
     """navigator.sendBeacon sends text; analytics.js adds fields of its own, which are passed over."""
     body = {

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from starlette.types import Message
 
 from api.services.ingestion import MAX_HELD_BYTES, Ingestion, IngestionBusy
 from resources.event_log.gate import IngestionGate
@@ -43,3 +44,30 @@ async def test_a_request_beyond_the_bound_is_sent_away_with_its_body_unread(
     assert (response.status_code, response.json()["type"]) == (503, "urn:analytics:problem:ingestion-busy")
     assert (response.headers["retry-after"], response.headers["connection"]) == ("1", "close")
     assert not was_read
+
+
+async def test_a_client_that_goes_away_in_mid_body_is_no_error_of_ours(
+    serve: Any, unreachable: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its place is free again, and the log has a line and no traceback."""
+    messages: list[Message] = [
+        {"type": "http.request", "body": b"[{", "more_body": True},
+        {"type": "http.disconnect"},
+    ]
+    headers = [(b"host", b"localhost"), (b"content-type", b"application/json"), (b"content-length", b"90")]
+
+    async def receive() -> Message:
+        return messages.pop(0)
+
+    async def send(message: Message) -> None:
+        pass
+
+    async with serve(unreachable) as api:
+        app = api._transport.app
+        scope = {"type": "http", "method": "POST", "path": "/v1/events", "raw_path": b"/v1/events", "root_path": ""}
+        scope |= {"query_string": b"", "headers": headers, "client": ("127.0.0.1", 1), "scheme": "http"}
+        await app(
+            {**scope, "server": ("127.0.0.1", 80), "http_version": "1.1", "asgi": {"version": "3.0"}}, receive, send
+        )
+        assert app.state.ingestion.in_flight == 0
+    assert not [record for record in caplog.records if record.exc_info and record.name.startswith("api.")]
