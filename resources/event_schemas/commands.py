@@ -81,9 +81,12 @@ def show(settings: Settings, event_name: str, version: int | None) -> None:
 def register(settings: Settings, event_name: str, file: Path, compatibility: str, dry_run: bool) -> None:
     """Make the JSON Schema in FILE the next version of EVENT_NAME."""
     try:
-        document = msgspec.json.decode(file.read_bytes())
         version, outcome = _registry(settings).register(
-            event_name, document, promise=Compatibility(compatibility), by=f"cli:{getpass.getuser()}", dry_run=dry_run
+            event_name,
+            _read(file),
+            promise=Compatibility(compatibility),
+            by=f"cli:{getpass.getuser()}",
+            dry_run=dry_run,
         )
     except (UnsupportedSchema, IncompatibleSchema) as error:
         for line in error.faults if isinstance(error, UnsupportedSchema) else error.violations:
@@ -130,6 +133,13 @@ def check(folder: Path | None, against: str | None, update: bool) -> None:
 
 def _registry(settings: Settings) -> SchemaRegistry:
     return SchemaRegistry(SchemaFolder(settings.schemas_dir), in_force_after_s=settings.schemas.in_force_after_s)
+
+
+def _read(file: Path) -> object:
+    try:
+        return msgspec.json.decode(file.read_bytes())
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise click.ClickException(f"{file} is no JSON: {error}") from None
 
 
 def _say(line: str) -> None:

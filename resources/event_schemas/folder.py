@@ -113,7 +113,7 @@ class SchemaFolder:
         found = _FILE.match(name)
         try:
             version = decode_version((self.root / name).read_bytes())
-        except msgspec.MsgspecError as error:
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             raise ValueError(f"it is no schema version: {error}") from None
         if found is None or (version.event_name, str(version.version)) != (found["event"], found["version"]):
             raise ValueError(f"it holds version {version.version} of {version.event_name}; name it after that")

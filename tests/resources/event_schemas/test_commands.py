@@ -70,6 +70,15 @@ def test_dry_run_stores_nothing(data_dir: Path) -> None:
     assert "its events are generic" in shown.output
 
 
+@pytest.mark.parametrize("content", [b"{", b"\xff", b"[" * 100_000])
+def test_file_that_is_no_json_is_said(data_dir: Path, content: bytes) -> None:
+    data_dir.mkdir()
+    (data_dir / "schema.json").write_bytes(content)
+    refused = run(data_dir, "register", "page_viewed", str(data_dir / "schema.json"))
+    assert refused.exit_code == 1
+    assert "schema.json is no JSON" in refused.output
+
+
 def test_check_of_the_repository_s_contracts_passes(data_dir: Path) -> None:
     """The command that CI runs."""
     checked = run(data_dir, "check")

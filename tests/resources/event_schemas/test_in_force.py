@@ -132,6 +132,14 @@ def test_file_that_cannot_be_read_is_said_once_and_the_version_before_stays_in_f
     assert watched.current.fault("page_viewed", titled, now_us()) is None
 
 
+@pytest.mark.parametrize("content", [b"", b"\xff", b"[" * 100_000, b'{"event_name": "other"}'])
+def test_file_of_junk_hides_no_other_file(registry: SchemaRegistry, folder: SchemaFolder, content: bytes) -> None:
+    register(registry, FIRST)
+    (folder.root / "other.v1.json").write_bytes(content)
+    assert list(folder.read().faults) == ["other.v1.json"]
+    assert WatchedSchemas(folder).current.names == {"page_viewed"}
+
+
 def test_link_to_nothing_hides_no_other_file(registry: SchemaRegistry, folder: SchemaFolder) -> None:
     """As a mount leaves one for a moment."""
     register(registry, FIRST)
