@@ -7,7 +7,7 @@ what a terminal would obey.
 import dataclasses
 import datetime as dt
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import click
@@ -156,13 +156,19 @@ def _print_report(report: ReplayReport, *, dry_run: bool) -> None:
         rows += [("", f"{count:,}", f"  still: {_clean(why)}") for why, count in group.failures.most_common(3)]
         rows += [("", "", f"  for example {rejection_id}") for rejection_id in group.failing_ids]
     _print_columns(("passes", "fails", "rejected because"), rows)
-    days = f", of {len(report.days):,} days from {min(report.days)} to {max(report.days)}" if report.days else ""
+    days = _spelled(report.days)
     if dry_run:
         err.print(f"Nothing was sent. {report.passing:,} of {report.matched:,} would pass{days}.")
         return
     err.print(f"{report.accepted:,} of {report.matched:,} are on the log{days}; the next warehouse run brings them in.")
     for reason, count in report.refused.most_common():
         err.print(f"{count:,} were refused at the door: {_clean(reason)}", markup=False)
+
+
+def _spelled(days: Collection[dt.date]) -> str:
+    if not days:
+        return ""
+    return f", of {len(days):,} days from {min(days)} to {max(days)}" if len(days) > 1 else f", of {min(days)}"
 
 
 def _described(rejection: KnownRejection) -> dict[str, Any]:

@@ -84,7 +84,7 @@ def test_dry_run_says_what_would_pass_and_sends_nothing(data_dir: Path) -> None:
     """There is no API here to send anything to."""
     result = run(data_dir, "replay", "--fix", "-", "--dry-run", stdin=FIX)
     assert result.exit_code == 0, result.output
-    assert "Nothing was sent. 2 of 2 would pass, of 1 days" in result.output
+    assert "Nothing was sent. 2 of 2 would pass, of 2026-01-05." in result.output
 
 
 def test_dry_run_says_why_a_mended_event_would_still_fail(data_dir: Path) -> None:
