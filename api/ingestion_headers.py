@@ -22,7 +22,7 @@ HEADER_PARAMETERS: list[dict[str, Any]] = [
         "name": "Idempotency-Key",
         "in": "header",
         "required": False,
-        "schema": {"type": "string", "minLength": 1, "maxLength": 128},
+        "schema": {"type": "string", "pattern": '^"?[!#-~]{1,128}"?$'},
         "description": "Names the request, so that it can be sent again: events without an id get ids that follow from "
         "the caller, this key and their place. A repeat is answered as the first one was, with Idempotent-Replayed.",
         "example": "3f6b1c9e-6d0c-4b0e-9a53-0c3c5d1d7a10",

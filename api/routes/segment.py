@@ -10,6 +10,7 @@ from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from api.dependencies import SettingsInForce, TheAnswers, TheIngestion
+from api.ingestion_headers import HEADER_PARAMETERS
 from api.ingestion_requests import EventsRequest, receive
 from api.problems import ProblemError
 from api.security.rate_limits import charge
@@ -69,7 +70,10 @@ _BATCH_EXAMPLE = {
 
 def _documented(schema: str, example: dict[str, Any]) -> dict[str, Any]:
     content = {"schema": {"$ref": f"#/components/schemas/{schema}"}, "example": example}
-    return {"requestBody": {"required": True, "content": dict.fromkeys(MEDIA_TYPES, content)}}
+    return {
+        "requestBody": {"required": True, "content": dict.fromkeys(MEDIA_TYPES, content)},
+        "parameters": [header for header in HEADER_PARAMETERS if header["name"] != "X-Sent-At"],
+    }
 
 
 def _add(call: Call) -> None:
