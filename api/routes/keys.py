@@ -10,12 +10,13 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from api.dependencies import ByCaller, Caller, Metadata, TheIdentity
 from api.envelope import StandardResponse
 from api.pages import Cursor, Limit, Page, next_cursor
+from api.strict_json import StrictJsonRoute
 from platform_assets.contracts.access import Principal, PrincipalKind, Scope
 from resources.identity.errors import Forbidden
 from resources.identity.keys import KeyKind, KeyRecord
 from resources.identity.keys import NewKey as KeyToMake
 
-router = APIRouter(prefix="/keys", tags=["keys"])
+router = APIRouter(prefix="/keys", tags=["keys"], route_class=StrictJsonRoute)
 
 _EXAMPLE_ID = "key_01a214f3d2e0ee19aca7140d57d9"
 _OWNER_ID = "usr_01a214f3d2b761d2b74b3694f112"

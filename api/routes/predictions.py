@@ -14,10 +14,11 @@ from api.dependencies import Metadata, ThePredictions
 from api.envelope import StandardResponse
 from api.problems import ProblemError, unavailable
 from api.services.predictions import NotPredicted, NotServable, UnknownEntity, UnknownModel
+from api.strict_json import StrictJsonRoute
 from platform_assets.contracts.predictions import InStreamPrediction, Prediction, PredictionRequest
 from resources.online_store import OnlineStoreError
 
-router = APIRouter(prefix="/predictions", tags=["predictions"])
+router = APIRouter(prefix="/predictions", tags=["predictions"], route_class=StrictJsonRoute)
 logger = logging.getLogger(__name__)
 
 ModelName = Annotated[str, Path(max_length=128, description="The model's name.", examples=["churn"])]

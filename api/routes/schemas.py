@@ -19,6 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from api.dependencies import ByCaller, Metadata, TheSchemas
 from api.envelope import APIMetadata, StandardResponse
 from api.problems import ProblemError, unavailable
+from api.strict_json import StrictJsonRoute
 from platform_assets.contracts.event_schemas.compatibility import Compatibility
 from platform_assets.contracts.event_schemas.keywords import UnsupportedSchema
 from platform_assets.contracts.event_schemas.versions import SchemaVersion
@@ -36,7 +37,7 @@ SCHEMA_JSON = "application/schema+json"
 MAX_LISTED = 100
 
 logger = logging.getLogger(__name__)
-router = APIRouter(prefix="/schemas", tags=["schemas"])
+router = APIRouter(prefix="/schemas", tags=["schemas"], route_class=StrictJsonRoute)
 
 EventName = Annotated[
     str,

@@ -12,9 +12,10 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 from api.dependencies import ByCaller, Metadata, TheIdentity
 from api.envelope import StandardResponse
 from api.problems import ProblemError
+from api.strict_json import StrictJsonRoute
 from resources.identity.log_ins import TokenPair
 
-router = APIRouter(prefix="/tokens", tags=["tokens"])
+router = APIRouter(prefix="/tokens", tags=["tokens"], route_class=StrictJsonRoute)
 
 _JSON, _FORM = "application/json", "application/x-www-form-urlencoded"
 _UNAVAILABLE = {503: {"description": "The identity database cannot be reached, or too many log in at once."}}

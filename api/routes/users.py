@@ -10,11 +10,12 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr
 from api.dependencies import ByCaller, Caller, Metadata, TheIdentity
 from api.envelope import StandardResponse
 from api.pages import Cursor, Limit, Page, next_cursor
+from api.strict_json import StrictJsonRoute
 from platform_assets.contracts.access import PrincipalKind, Role, Scope
 from resources.identity.errors import Forbidden
 from resources.identity.users import UserKind, UserRecord
 
-router = APIRouter(prefix="/users", tags=["users"])
+router = APIRouter(prefix="/users", tags=["users"], route_class=StrictJsonRoute)
 
 _EXAMPLE_ID = "usr_01a214f3d2b761d2b74b3694f112"
 UserId = Annotated[str, Path(pattern=r"^usr_[0-9a-f]{28}$", description="The user's id.", examples=[_EXAMPLE_ID])]
