@@ -41,6 +41,8 @@ BROKEN_BODIES: tuple[tuple[str, bytes], ...] = (
     ("too_large", b" " * 100_001),
     ("too_deep", b'{"event_name":"x","source_service":"s","payload":' + b'{"a":' * 40 + b"1" + b"}" * 41),
     ("too_deep", b'{"payload":' + b'{"a":' * 5000 + b"1" + b"}" * 5001),
+    ("key_repeated", b'{"event_name":"x","source_service":"s","payload":{"a":1,"a":2}}'),
+    ("time_impossible", b'{"event_name":"x","source_service":"s","payload":{},"occurred_at":"1850-01-01T00:00:00Z"}'),
     ("field_missing", b"{}"),
     ("field_unknown", b'{"event_name":"x","source_service":"s","payload":{},"colour":"red"}'),
     ("field_invalid", b'{"event_name":"x","source_service":"s","payload":[]}'),
