@@ -18,7 +18,9 @@ from resources.identity.log_ins import TokenPair
 router = APIRouter(prefix="/tokens", tags=["tokens"], route_class=StrictJsonRoute)
 
 _JSON, _FORM = "application/json", "application/x-www-form-urlencoded"
-_UNAVAILABLE = {503: {"description": "The identity database cannot be reached, or too many log in at once."}}
+_UNAVAILABLE: dict[int | str, dict[str, Any]] = {
+    503: {"description": "The identity database cannot be reached, or too many log in at once."}
+}
 
 
 class LogInRequest(BaseModel):
