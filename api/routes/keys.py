@@ -59,7 +59,10 @@ class NewKey(BaseModel):
     name: str = Field(min_length=1, max_length=64, description="What it is for.", examples=["web shop"])
     kind: KeyKind = Field(KeyKind.API, description="`write` only sends events; `api` does what its scopes say.")
     scopes: list[Scope] | None = Field(
-        None, max_length=len(Scope), description="Default: all that its kind, its owner and its maker have."
+        None,
+        min_length=1,
+        max_length=len(Scope),
+        description="Default: all that its kind, its owner and its maker have.",
     )
     expires_at: AwareDatetime | None = Field(None, examples=["2027-01-15T09:30:00Z"])
     owner_id: str | None = Field(
