@@ -57,3 +57,13 @@ def test_a_judged_finding_is_passed_wherever_its_line_moves_and_a_second_one_is_
     assert main(["--root", str(repository)]) == 0
     (repository / "settings.py").write_text(judged + f'TOKEN_SECRET = "{secrets.token_urlsafe(16)}"\n')
     assert main(["--root", str(repository)]) == 1
+
+
+def test_a_pass_phrase_of_a_test_is_innocent_and_a_random_one_is_not(repository: Path) -> None:
+    tests = repository / "tests"
+    tests.mkdir()
+    (tests / "test_it.py").write_text('PASSWORD = "a password of many words"\n')
+    track(repository)
+    assert main(["--root", str(repository)]) == 0
+    (tests / "test_it.py").write_text(f'PASSWORD = "{secrets.token_urlsafe(48)}"\n')
+    assert main(["--root", str(repository)]) == 1
