@@ -9,8 +9,8 @@ from resources.settings.identity import IdentitySettings
 from resources.settings.kafka import KafkaSettings
 from resources.settings.limits import LimitsSettings
 from resources.settings.models import ChurnSettings, RegistrySettings
-from resources.settings.secrets import SecretsSettings
 from resources.settings.schemas import SchemasSettings
+from resources.settings.secrets import SecretsSettings
 from resources.settings.streaming import Duties, StreamingSettings
 from resources.settings.tree import Settings, load_settings
 from resources.settings.warehouse import WarehouseSettings
@@ -27,8 +27,8 @@ __all__ = [
     "KafkaSettings",
     "LimitsSettings",
     "RegistrySettings",
-    "SecretsSettings",
     "SchemasSettings",
+    "SecretsSettings",
     "Settings",
     "SettingsError",
     "StreamingSettings",
