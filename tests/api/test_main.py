@@ -135,7 +135,7 @@ def test_a_taken_port_is_named_with_its_setting(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "value", "said"),
     [
-        ("ANALYTICS_ENVIRONMENT", "prod", "not built in yet"),
+        ("ANALYTICS_ENVIRONMENT", "prod", "ANALYTICS_API__ALLOWED_HOSTS is missing"),
         ("ANALYTICS_API__HOST", "0.0.0.0", "only this machine"),  # noqa: S104
         ("ANALYTICS_API__PORT", "none", "ANALYTICS_API__PORT"),
     ],
