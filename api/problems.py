@@ -16,6 +16,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 from starlette.types import Scope
 
+from api.security.policy import methods_of
+
 PROBLEM_JSON = "application/problem+json"
 
 logger = logging.getLogger(__name__)
@@ -96,10 +98,20 @@ def install_problem_handlers(app: FastAPI) -> None:
 
     async def on_http_exception(request: Request, error: HTTPException) -> Response:
         status = HTTPStatus(error.status_code)
-        problem = ProblemError(status, "", str(error.detail), headers=error.headers)
+        headers = dict(error.headers or {})
+        methods = methods_of(request.scope["path"])
+        if status is HTTPStatus.METHOD_NOT_ALLOWED and methods:
+            headers["Allow"] = ", ".join(methods)  # Starlette names those of the first route with this path only
+        problem = ProblemError(status, "", str(error.detail), headers=headers)
         return problem_response(request.scope, problem)
 
     async def on_invalid_request(request: Request, error: RequestValidationError) -> Response:
+        methods = methods_of(request.scope["path"])
+        if methods and request.method not in {*methods, "HEAD"}:
+            # DELETE /v1/users/me came to the route of /v1/users/{user_id}, for want of one of its own.
+            status = HTTPStatus.METHOD_NOT_ALLOWED
+            not_allowed = ProblemError(status, "", status.phrase, headers={"Allow": ", ".join(methods)})
+            return problem_response(request.scope, not_allowed)
         problem = ProblemError(
             HTTPStatus.UNPROCESSABLE_ENTITY,
             "invalid-request",

@@ -76,6 +76,12 @@ def access_to(method: str, path: str) -> Access | Scope:
     return Access.IDENTIFIED
 
 
+def methods_of(path: str) -> list[str]:
+    """The methods of a path, for `Allow`; of two patterns that match it, the one without parameters counts."""
+    matching = [(pattern, known) for known, pattern, _, _ in _compiled if pattern.match(path)]
+    return sorted(known for pattern, known in matching if pattern == matching[0][0])
+
+
 def is_open_to(access: Access | Scope, principal: Principal | None) -> bool:
     """Whether the caller may come in; None is nobody known.
 

@@ -1,11 +1,14 @@
 """Errors are problems, carry the request's id and tell nothing internal."""
 
+from typing import Any
+
 import httpx
 import pytest
 from fastapi import FastAPI
 
 from api.middleware import RequestLoggingMiddleware
 from api.problems import install_problem_handlers
+from resources.settings import Settings
 
 
 @pytest.fixture
@@ -42,3 +45,10 @@ async def test_an_unknown_path_and_a_wrong_method_are_problems(broken: httpx.Asy
     for response in (missing, wrong):
         assert response.headers["content-type"] == "application/problem+json"
         assert response.json()["status"] == response.status_code
+
+
+async def test_405_names_every_method_of_the_path(serve: Any, unreachable: Settings) -> None:
+    async with serve(unreachable) as api:
+        response = await api.request("PUT", "/v1/keys")
+        assert (response.status_code, response.headers["allow"]) == (405, "GET, POST")
+        assert (await api.request("PUT", "/v1/users/me")).headers["allow"] == "GET, PATCH"
