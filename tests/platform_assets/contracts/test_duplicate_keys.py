@@ -24,6 +24,8 @@ from platform_assets.contracts.events import InvalidEvent, decode_new_event
         (b'{"a":1,"a":1,"x":"\\u003A\\u003A"}', "a"),
         (b'{"x":"a:b\\":","\\\\":[{":":1,":":2}]}', ":"),
         (b'{"x":"\\u003a"}', None),
+        (b'{"a":"+00:00+00:00","a":"+00:00"}', "a"),
+        (b'{"a":"+00:00","b":"+00:00"}', None),
         (b'{"":1,"":2}', ""),
         (b'{"n":' + b"9" * 4000 + b',"n":1}', "n"),
         (b'[1,"a:b"]', None),
@@ -33,7 +35,7 @@ def test_duplicate_key_is_named(body: bytes, key: str | None) -> None:
     assert duplicate_key(body) == key
 
 
-_texts = st.text(alphabet='ab:"\\\u003a\né', max_size=4)
+_texts = st.text(alphabet='ab:"\\\u003a\né', max_size=4) | st.sampled_from(["+00:00", "a+00:00", "+00:00+00:00"])
 _values = st.recursive(
     st.none() | st.integers(-9, 9) | _texts,
     lambda inner: st.lists(inner, max_size=3) | st.lists(st.tuples(_texts, inner), max_size=3).map(tuple),
