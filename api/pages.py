@@ -23,7 +23,11 @@ class Page(BaseModel, Generic[T]):
     """Some items of a list, in the order in which they were made."""
 
     items: list[T]
-    next_cursor: str | None = Field(None, description="Ask with it for the next page; null on the last one.")
+    next_cursor: str | None = Field(
+        None,
+        description="Ask with it for the next page; null on the last one.",
+        examples=["usr_01a214f3d2b761d2b74b3694f112"],
+    )
 
 
 def next_cursor(ids: Sequence[str], limit: int) -> str | None:

@@ -2,7 +2,7 @@
 
 import datetime as dt
 from http import HTTPStatus
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Path
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
@@ -22,10 +22,12 @@ _EXAMPLE_ID = "key_01a214f3d2e0ee19aca7140d57d9"
 _OWNER_ID = "usr_01a214f3d2b761d2b74b3694f112"
 KeyId = Annotated[str, Path(pattern=r"^key_[0-9a-f]{28}$", description="The key's id.", examples=[_EXAMPLE_ID])]
 
-_FORBIDDEN = {403: {"description": "The caller has not the scope for it, or asks for what it has not itself."}}
-_NOT_FOUND = {404: {"description": "There is no such key, or it is another owner's."}}
-_INVALID = {422: {"description": "A value is missing, unknown or will not do."}}
-_UNAVAILABLE = {503: {"description": "The identity database cannot be reached."}}
+_FORBIDDEN: dict[int | str, dict[str, Any]] = {
+    403: {"description": "The caller has not the scope for it, or asks for what it has not itself."}
+}
+_NOT_FOUND: dict[int | str, dict[str, Any]] = {404: {"description": "There is no such key, or it is another owner's."}}
+_INVALID: dict[int | str, dict[str, Any]] = {422: {"description": "A value is missing, unknown or will not do."}}
+_UNAVAILABLE: dict[int | str, dict[str, Any]] = {503: {"description": "The identity database cannot be reached."}}
 
 
 class KeyView(BaseModel):
@@ -36,7 +38,7 @@ class KeyView(BaseModel):
     kind: KeyKind
     name: str = Field(examples=["web shop"])
     scopes: list[Scope] = Field(description="It may do these as far as its owner's role may.")
-    events_per_minute: int | None = Field(None, description="Its own limit; null is the default.")
+    events_per_minute: int | None = Field(None, description="Its own limit; null is the default.", examples=[60000])
     created_at: dt.datetime
     expires_at: dt.datetime | None = None
     revoked_at: dt.datetime | None = None
@@ -54,7 +56,7 @@ class NewKeyView(KeyView):
 class NewKey(BaseModel):
     """A key to make."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"name": "web shop", "kind": "write"}]})
 
     name: str = Field(min_length=1, max_length=64, description="What it is for.", examples=["web shop"])
     kind: KeyKind = Field(KeyKind.API, description="`write` only sends events; `api` does what its scopes say.")
@@ -73,7 +75,12 @@ class NewKey(BaseModel):
     )
 
 
-@router.get("", summary="List keys", responses={**_FORBIDDEN, **_INVALID, **_UNAVAILABLE})
+@router.get(
+    "",
+    summary="List keys",
+    response_description="A page of keys.",
+    responses={**_FORBIDDEN, **_INVALID, **_UNAVAILABLE},
+)
 async def get_keys(
     caller: Caller, identity: TheIdentity, metadata: Metadata, cursor: Cursor = None, limit: Limit = 50
 ) -> StandardResponse[Page[KeyView]]:
@@ -113,7 +120,12 @@ async def post_key(
     return StandardResponse(success=True, data=view, message="Key made; keep its secret", metadata=metadata)
 
 
-@router.get("/{key_id}", summary="One key", responses={**_FORBIDDEN, **_NOT_FOUND, **_INVALID, **_UNAVAILABLE})
+@router.get(
+    "/{key_id}",
+    summary="One key",
+    response_description="The key, without its secret.",
+    responses={**_FORBIDDEN, **_NOT_FOUND, **_INVALID, **_UNAVAILABLE},
+)
 async def get_key(
     key_id: KeyId, caller: Caller, identity: TheIdentity, metadata: Metadata
 ) -> StandardResponse[KeyView]:
@@ -122,7 +134,12 @@ async def get_key(
     return StandardResponse(success=True, data=_shown(key), message="Key found", metadata=metadata)
 
 
-@router.delete("/{key_id}", summary="Revoke a key", responses={**_FORBIDDEN, **_NOT_FOUND, **_INVALID, **_UNAVAILABLE})
+@router.delete(
+    "/{key_id}",
+    summary="Revoke a key",
+    response_description="The revoked key.",
+    responses={**_FORBIDDEN, **_NOT_FOUND, **_INVALID, **_UNAVAILABLE},
+)
 async def delete_key(
     key_id: KeyId, caller: Caller, identity: TheIdentity, by: ByCaller, metadata: Metadata
 ) -> StandardResponse[KeyView]:

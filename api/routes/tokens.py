@@ -52,10 +52,15 @@ class RefreshRequest(BaseModel):
 class Tokens(BaseModel):
     """What a log-in gives. Keep the refresh token as you would a password; each works once."""
 
-    access_token: str = Field(description="For `Authorization: Bearer`; a JWT, verified with /.well-known/jwks.json.")
+    access_token: str = Field(
+        description="For `Authorization: Bearer`; a JWT, verified with /.well-known/jwks.json.",
+        examples=["<header>.<claims>.<signature>"],
+    )
     token_type: Literal["Bearer"] = "Bearer"  # noqa: S105
     expires_in: int = Field(description="Seconds that the access token is valid for.", examples=[600])
-    refresh_token: str = Field(description="Buys the next pair at POST /v1/tokens/refresh.")
+    refresh_token: str = Field(
+        description="Buys the next pair at POST /v1/tokens/refresh.", examples=["rt_<a secret of 43 characters>"]
+    )
     refresh_expires_at: dt.datetime = Field(description="When the log-in ends, refreshed or not.")
 
 

@@ -2,7 +2,7 @@
 
 import datetime as dt
 from http import HTTPStatus
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Path
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
@@ -20,10 +20,12 @@ router = APIRouter(prefix="/users", tags=["users"], route_class=StrictJsonRoute)
 _EXAMPLE_ID = "usr_01a214f3d2b761d2b74b3694f112"
 UserId = Annotated[str, Path(pattern=r"^usr_[0-9a-f]{28}$", description="The user's id.", examples=[_EXAMPLE_ID])]
 
-_FORBIDDEN = {403: {"description": "The caller does not have the scope users:manage."}}
-_INVALID = {422: {"description": "A value is missing, unknown or will not do."}}
-_NOT_FOUND = {404: {"description": "There is no such user."}}
-_UNAVAILABLE = {503: {"description": "The identity database cannot be reached, or too many passwords are checked."}}
+_FORBIDDEN: dict[int | str, dict[str, Any]] = {403: {"description": "The caller does not have the scope users:manage."}}
+_INVALID: dict[int | str, dict[str, Any]] = {422: {"description": "A value is missing, unknown or will not do."}}
+_NOT_FOUND: dict[int | str, dict[str, Any]] = {404: {"description": "There is no such user."}}
+_UNAVAILABLE: dict[int | str, dict[str, Any]] = {
+    503: {"description": "The identity database cannot be reached, or too many passwords are checked."}
+}
 
 
 class _Body(BaseModel):
@@ -116,7 +118,12 @@ async def patch_me(
     return StandardResponse(success=True, message="Password changed; log in with it", metadata=metadata)
 
 
-@router.get("", summary="List users", responses={**_FORBIDDEN, **_INVALID, **_UNAVAILABLE})
+@router.get(
+    "",
+    summary="List users",
+    response_description="A page of users.",
+    responses={**_FORBIDDEN, **_INVALID, **_UNAVAILABLE},
+)
 async def get_users(
     identity: TheIdentity, metadata: Metadata, cursor: Cursor = None, limit: Limit = 50
 ) -> StandardResponse[Page[UserView]]:
@@ -132,6 +139,7 @@ async def get_users(
     "",
     status_code=HTTPStatus.CREATED,
     summary="Add a user or a service account",
+    response_description="The new account.",
     responses={409: {"description": "The name is taken."}, **_FORBIDDEN, **_INVALID, **_UNAVAILABLE},
 )
 async def post_user(
@@ -142,7 +150,12 @@ async def post_user(
     return StandardResponse(success=True, data=_shown(user), message="User added", metadata=metadata)
 
 
-@router.get("/{user_id}", summary="One user", responses={**_FORBIDDEN, **_NOT_FOUND, **_INVALID, **_UNAVAILABLE})
+@router.get(
+    "/{user_id}",
+    summary="One user",
+    response_description="The user.",
+    responses={**_FORBIDDEN, **_NOT_FOUND, **_INVALID, **_UNAVAILABLE},
+)
 async def get_user(user_id: UserId, identity: TheIdentity, metadata: Metadata) -> StandardResponse[UserView]:
     """An account, also a closed one."""
     user = await identity.users.get(user_id)
@@ -152,6 +165,7 @@ async def get_user(user_id: UserId, identity: TheIdentity, metadata: Metadata) -
 @router.patch(
     "/{user_id}",
     summary="Change a user",
+    response_description="The user as it is now.",
     responses={
         409: {"description": "It is the last administrator."}, **_FORBIDDEN, **_NOT_FOUND, **_INVALID, **_UNAVAILABLE,
     },
@@ -169,6 +183,7 @@ async def patch_user(
 @router.delete(
     "/{user_id}",
     summary="Close an account",
+    response_description="The closed account.",
     responses={
         409: {"description": "It is the last administrator."}, **_FORBIDDEN, **_NOT_FOUND, **_INVALID, **_UNAVAILABLE,
     },
