@@ -22,12 +22,14 @@ _EXAMPLE_ID = "key_01a214f3d2e0ee19aca7140d57d9"
 _OWNER_ID = "usr_01a214f3d2b761d2b74b3694f112"
 KeyId = Annotated[str, Path(pattern=r"^key_[0-9a-f]{28}$", description="The key's id.", examples=[_EXAMPLE_ID])]
 
-_FORBIDDEN: dict[int | str, dict[str, Any]] = {
+Responses = dict[int | str, dict[str, Any]]
+
+_FORBIDDEN: Responses = {
     403: {"description": "The caller has not the scope for it, or asks for what it has not itself."}
 }
-_NOT_FOUND: dict[int | str, dict[str, Any]] = {404: {"description": "There is no such key, or it is another owner's."}}
-_INVALID: dict[int | str, dict[str, Any]] = {422: {"description": "A value is missing, unknown or will not do."}}
-_UNAVAILABLE: dict[int | str, dict[str, Any]] = {503: {"description": "The identity database cannot be reached."}}
+_NOT_FOUND: Responses = {404: {"description": "There is no such key, or it is another owner's."}}
+_INVALID: Responses = {422: {"description": "A value is missing, unknown or will not do."}}
+_UNAVAILABLE: Responses = {503: {"description": "The identity database cannot be reached."}}
 
 
 class KeyView(BaseModel):
@@ -86,7 +88,9 @@ async def get_keys(
 ) -> StandardResponse[Page[KeyView]]:
     """One's own, with keys:manage everybody's; revoked ones too, in the order in which they were made."""
     found = await identity.keys.page(cursor, limit + 1, owner_id=_visible_owner(caller))
-    page = Page(items=[_shown(key) for key in found[:limit]], next_cursor=next_cursor([k.id for k in found], limit))
+    page = Page[KeyView](
+        items=[_shown(key) for key in found[:limit]], next_cursor=next_cursor([k.id for k in found], limit)
+    )
     return StandardResponse(success=True, data=page, message=f"{len(page.items)} keys", metadata=metadata)
 
 

@@ -20,10 +20,12 @@ router = APIRouter(prefix="/users", tags=["users"], route_class=StrictJsonRoute)
 _EXAMPLE_ID = "usr_01a214f3d2b761d2b74b3694f112"
 UserId = Annotated[str, Path(pattern=r"^usr_[0-9a-f]{28}$", description="The user's id.", examples=[_EXAMPLE_ID])]
 
-_FORBIDDEN: dict[int | str, dict[str, Any]] = {403: {"description": "The caller does not have the scope users:manage."}}
-_INVALID: dict[int | str, dict[str, Any]] = {422: {"description": "A value is missing, unknown or will not do."}}
-_NOT_FOUND: dict[int | str, dict[str, Any]] = {404: {"description": "There is no such user."}}
-_UNAVAILABLE: dict[int | str, dict[str, Any]] = {
+Responses = dict[int | str, dict[str, Any]]
+
+_FORBIDDEN: Responses = {403: {"description": "The caller does not have the scope users:manage."}}
+_INVALID: Responses = {422: {"description": "A value is missing, unknown or will not do."}}
+_NOT_FOUND: Responses = {404: {"description": "There is no such user."}}
+_UNAVAILABLE: Responses = {
     503: {"description": "The identity database cannot be reached, or too many passwords are checked."}
 }
 
@@ -129,7 +131,7 @@ async def get_users(
 ) -> StandardResponse[Page[UserView]]:
     """Every account, closed ones too, in the order in which they were made."""
     found = await identity.users.page(cursor, limit + 1)
-    page = Page(
+    page = Page[UserView](
         items=[_shown(user) for user in found[:limit]], next_cursor=next_cursor([user.id for user in found], limit)
     )
     return StandardResponse(success=True, data=page, message=f"{len(page.items)} users", metadata=metadata)

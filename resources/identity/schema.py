@@ -1,10 +1,9 @@
 """Brings the identity database to this release's tables, and refuses to work on others."""
 
 import asyncio
-import contextlib
 import fcntl
-from collections.abc import Iterator
 from pathlib import Path
+from typing import IO
 
 from sqlalchemy import Connection, inspect, text
 
@@ -54,12 +53,17 @@ async def prepare(database: IdentityDatabase) -> None:
 
 async def migrate(database: IdentityDatabase) -> None:
     """Run the missing migrations in one transaction; who comes second waits and finds nothing to do."""
-    with await asyncio.to_thread(_one_process, database):
+    # On a thread: whoever holds the lock may need this event loop to let go of it.
+    lock = await asyncio.to_thread(_lock, database.sqlite_path) if database.is_sqlite else None
+    try:
         async with database.writing() as session:
             connection = await session.connection()
-            if not database.is_sqlite:
+            if lock is None:
                 await connection.execute(text("SELECT pg_advisory_xact_lock(:number)"), {"number": _ADVISORY_LOCK})
             await connection.run_sync(_upgrade)
+    finally:
+        if lock is not None:
+            lock.close()
 
 
 def _upgrade(connection: Connection) -> None:
@@ -72,14 +76,8 @@ def _upgrade(connection: Connection) -> None:
     command.upgrade(config, "head")
 
 
-def _one_process(database: IdentityDatabase) -> contextlib.AbstractContextManager[None]:
-    if not database.is_sqlite:
-        return contextlib.nullcontext()
-    return _locked(database.sqlite_path.with_name(f"{database.sqlite_path.name}.lock"))
-
-
-@contextlib.contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    with path.open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
+def _lock(database: Path) -> IO[str]:
+    """One process at a time; the lock goes when the file is closed, also by a killed process."""
+    lock = database.with_name(f"{database.name}.lock").open("w")
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    return lock

@@ -35,10 +35,10 @@ class Identity:
         tokens = AccessTokens(self.signing_keys, issuer=issuer, audience=settings.identity.audience, now_ms=now_ms)
         self.passwords = Passwords()
         self.audit = AuditLog(self.database, self.head_file, now_ms)
-        throttle = LogInThrottle(self.database, now_ms)
-        self.users = Users(self.database, self.audit, self.passwords, throttle)
+        self.throttle = LogInThrottle(self.database, now_ms)
+        self.users = Users(self.database, self.audit, self.passwords, self.throttle)
         self.keys = Keys(self.database, self.audit)
-        self.log_ins = LogIns(self.database, self.audit, self.passwords, tokens, throttle)
+        self.log_ins = LogIns(self.database, self.audit, self.passwords, tokens, self.throttle)
         self.principals = Principals(self.database, tokens, now_ms)
         # In this process a change has its effect at once, in others within `principals.CACHE_S`.
         self.audit.on_access_ended = self.principals.forget
