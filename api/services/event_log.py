@@ -83,6 +83,8 @@ class EventLog:
             self._producer = None
 
     async def _connected(self) -> EventLogProducer:
+        if self._producer is not None and self._is_current():
+            return self._producer
         # A look that was under way when the gate opened may have seen the log from before it: hence a second one.
         for _ in range(2):
             if not self._is_current() and self._look is not None:

@@ -27,6 +27,7 @@ class IngestionGate:
         self._state_dir = state_dir
         self._paused = state_dir / "ingestion.paused"
         self._generation = state_dir / "ingestion.generation"
+        self._read: tuple[tuple[int, int], str] | None = None
 
     @classmethod
     def of(cls, settings: Settings) -> "IngestionGate":
@@ -51,10 +52,15 @@ class IngestionGate:
 
     def generation(self) -> str:
         """Changes each time the gate opens after a pause; empty before the first."""
+        # Every request asks. The file is only ever replaced as a whole, so it is read once and looked at after that.
         try:
-            return self._generation.read_text()
+            found = os.stat(self._generation)  # noqa: PTH116
+            version = (found.st_ino, found.st_mtime_ns)
+            if self._read is None or self._read[0] != version:
+                self._read = (version, self._generation.read_text())
         except FileNotFoundError:
             return ""
+        return self._read[1]
 
     def close(self, reason: str) -> None:
         """Pause ingestion. `reason` is shown to the clients."""
