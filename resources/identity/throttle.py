@@ -4,10 +4,11 @@ import hashlib
 from collections.abc import Callable
 
 from sqlalchemy import delete, select
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from resources.identity.database import IdentityDatabase
 from resources.identity.errors import TooManyAttempts
-from resources.identity.models import LogInAttempts
+from resources.identity.models import AuditHead, LogInAttempts
 
 WINDOW_S = 300
 # One guesser hits the first; many accounts from one address the second; one account from many addresses the third,
@@ -33,13 +34,13 @@ class LogInThrottle:
         """
         now, limits = self._now_ms(), _limits(account, address)
         async with self._database.writing() as session:
+            await _take_turns(session)
             await session.execute(delete(LogInAttempts).where(LogInAttempts.window_ends_ms <= now))
-            # In one order, so that two attempts on Postgres cannot wait for each other.
-            query = select(LogInAttempts).where(LogInAttempts.subject.in_(limits)).order_by(LogInAttempts.subject)
-            found = {row.subject: row for row in await session.scalars(query.with_for_update())}
+            query = select(LogInAttempts).where(LogInAttempts.subject.in_(limits))
+            found = {row.subject: row for row in await session.scalars(query)}
             over = [row.window_ends_ms for row in found.values() if row.attempts >= limits[row.subject]]
             if not over:
-                for subject in sorted(limits):
+                for subject in limits:
                     row = found.get(subject)
                     if row is None:
                         session.add(LogInAttempts(subject=subject, attempts=1, window_ends_ms=now + WINDOW_S * 1000))
@@ -53,9 +54,15 @@ class LogInThrottle:
         limits = _limits(account, address)
         pair = next(iter(limits))
         async with self._database.writing() as session:
-            query = select(LogInAttempts).where(LogInAttempts.subject.in_(limits)).order_by(LogInAttempts.subject)
-            for row in await session.scalars(query.with_for_update()):
+            await _take_turns(session)
+            for row in await session.scalars(select(LogInAttempts).where(LogInAttempts.subject.in_(limits))):
                 row.attempts = 0 if row.subject == pair else max(0, row.attempts - 1)
+
+
+async def _take_turns(session: AsyncSession) -> None:
+    # A row that is not there yet cannot be locked, so two first attempts would both make it: hence the lock that every
+    # change of identity takes first.
+    await session.execute(select(AuditHead.id).where(AuditHead.id == 1).with_for_update())
 
 
 def _limits(account: str, address: str) -> dict[str, int]:

@@ -5,11 +5,14 @@ import pwd
 import shutil
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.conftest import free_port, wait_until_listening
+import psycopg2
+
+from tests.conftest import free_port
 
 PASSWORD = "a-password-of-the-tests"
 
@@ -48,8 +51,23 @@ def _serve(folder: Path) -> Iterator[str]:
         cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, user=user, group=group,
     )  # fmt: skip
     try:
-        wait_until_listening(server, port, 30)
-        yield f"postgresql://identity:{PASSWORD}@127.0.0.1:{port}/postgres"
+        address = f"postgresql://identity:{PASSWORD}@127.0.0.1:{port}/postgres"
+        _wait_until_it_answers(server, address)
+        yield address
     finally:
         server.terminate()
         server.wait()
+
+
+def _wait_until_it_answers(server: "subprocess.Popen[bytes]", address: str) -> None:
+    # It listens a little before it lets anybody in.
+    deadline = time.monotonic() + 30
+    while True:
+        try:
+            psycopg2.connect(address).close()
+        except psycopg2.OperationalError:
+            assert server.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        else:
+            return
