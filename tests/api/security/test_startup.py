@@ -50,8 +50,8 @@ def test_startup_outside_local_does_not_trust_the_own_machine(signing_keys: Path
     ("url", "said"),
     [
         ("postgresql://analytics@db.example/identity", "has no password"),
-        ("postgresql://analytics:short@db.example/identity", "under 12 characters"),
-        ("postgresql://postgres:postgres@db.example/identity", "a default password"),
+        ("postgresql://analytics:short@db.example/identity", "its password has 5 characters"),
+        ("postgresql://postgres:postgres@db.example/identity", "its password is a known default"),
         ("mysql://analytics:Zk3vT9qLw2Xr@db.example/identity", "only postgresql and sqlite"),
         ("nonsense", "is no database address"),
     ],
