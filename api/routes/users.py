@@ -5,7 +5,7 @@ from http import HTTPStatus
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, StrictBool
 
 from api.dependencies import ByCaller, Caller, Metadata, TheIdentity
 from api.envelope import StandardResponse
@@ -70,7 +70,7 @@ class UserChange(_Body):
     """What is to become another."""
 
     role: Role | None = None
-    is_active: bool | None = None
+    is_active: StrictBool | None = None
     password: SecretStr | None = Field(None, min_length=12, max_length=256, examples=["a long pass phrase"])
 
 
