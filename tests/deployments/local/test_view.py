@@ -1,13 +1,14 @@
 """What the terminal says."""
 
 import io
+from pathlib import Path
 
 import pytest
 from rich.console import Console
 
 from deployments.local.demo.state import DemoState, Outcome, Phase
 from deployments.local.status import DemoStatus, EventCounts, PlatformStatus, ProcessStatus
-from deployments.local.view import describe_outcome, follow, process_table, summary_line
+from deployments.local.view import describe_outcome, first_credentials, follow, process_table, summary_line
 
 OUTCOME = Outcome(
     entity_id="1228",
@@ -76,3 +77,11 @@ def test_follow_prints_a_line_for_each_change_where_the_output_is_no_terminal() 
     ended = follow(Console(file=printed, width=200), lambda: (next(states), None), lambda found: found.ready)
     assert ended.ready
     assert printed.getvalue().count("\n") == 2
+
+
+def test_first_credentials_are_shown_with_the_file_that_keeps_them() -> None:
+    console = Console(width=120, record=True, file=io.StringIO())
+    console.print(first_credentials("password    [x]\n", Path("identity/first-credentials.txt")))
+    shown = console.export_text()
+    assert "password    [x]" in shown
+    assert "identity/first-credentials.txt" in shown
