@@ -1,8 +1,10 @@
 """The Dagster UI behind the log-in: real nginx, the real API, both real webservers."""
 
 import json
+import subprocess
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import httpx
 import pytest
@@ -10,7 +12,9 @@ from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 from websockets.typing import Origin, Subprotocol
 
+from deployments.gateway.nginx import GatewayFault, write_checked
 from platform_assets.contracts.access import Role
+from resources.settings import GatewaySettings, Settings
 from tests.integration.gateway_scene import ACCESS, REFRESH, Gateway, cookie_header, cookies, gateway
 
 pytestmark = pytest.mark.integration
@@ -163,3 +167,22 @@ def _seconds_until(condition: object) -> float:
         assert time.monotonic() - started < 10
         time.sleep(0.1)
     return time.monotonic() - started
+
+
+def test_nginx_reads_a_configuration_with_a_certificate(tmp_path: Path) -> None:
+    subprocess.run(
+        [
+            "openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", "-subj", "/CN=localhost",
+            "-keyout", str(tmp_path / "key.pem"), "-out", str(tmp_path / "chain.pem"),
+        ],
+        check=True,
+        capture_output=True,
+    )  # fmt: skip
+    certificate = GatewaySettings(tls_certificate=tmp_path / "chain.pem", tls_key=tmp_path / "key.pem")
+    assert write_checked(Settings(data_dir=tmp_path, gateway=certificate)).is_file()
+
+
+def test_configuration_that_nginx_refuses_is_told(tmp_path: Path) -> None:
+    nothing = GatewaySettings(tls_certificate=tmp_path / "none.pem", tls_key=tmp_path / "none.pem")
+    with pytest.raises(GatewayFault, match="cannot load certificate"):
+        write_checked(Settings(data_dir=tmp_path, gateway=nothing))
