@@ -5,7 +5,6 @@ import sys
 from pathlib import Path
 
 import msgspec
-from rich.table import Table
 
 from deployments.load.measurement import DoorMeasurement, DoorReport, measure
 from deployments.load.servers import Server
@@ -98,24 +97,10 @@ def _planned(options: argparse.Namespace) -> list[tuple[DoorMeasurement, bool]]:
 
 
 def _print(report: DoorReport) -> None:
-    table = Table(box=None, padding=(0, 1))
-    for name in (
-        "server",
-        "target/s",
-        "acked/s",
-        "p50 ms",
-        "p99 ms",
-        "health",
-        "µs CPU",
-        "MB",
-        "landed",
-        "lost",
-        "twice",
-    ):
-        table.add_column(name, no_wrap=True, justify="left" if name == "server" else "right")
+    heading = ("target/s", "acked/s", "p50 ms", "p99 ms", "health ms", "µs CPU", "peak MB", "landed", "lost", "twice")
+    lines = [f"{'server':<9}" + "".join(f"{name:>11}" for name in heading)]
     for found in report.measurements:
-        table.add_row(
-            found.server.value,
+        cells = (
             f"{found.target_eps:,}" if found.target_eps else "all",
             _text(found.acknowledged_eps, ",.0f"),
             _text(found.latency_ms.p50 if found.latency_ms else None, ".1f"),
@@ -127,7 +112,8 @@ def _print(report: DoorReport) -> None:
             _text(found.lost, ","),
             _text(found.doubled, ","),
         )
-    out.print(table)
+        lines.append(f"{found.server:<9}" + "".join(f"{cell:>11}" for cell in cells))
+    out.print("\n".join(lines), markup=False)
     for found in report.measurements:
         for text in found.missed:
             err.print(f"MISSED {found.server} {found.target_eps or 'saturated'}: {text}", markup=False)

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import subprocess
 import sys
 import urllib.request
 from collections.abc import Iterator, Mapping
@@ -14,7 +15,7 @@ from deployments.load.bodies import JSON, NDJSON
 from deployments.load.generator import Target
 from streaming.benchmark.cluster import cluster, free_port
 from streaming.benchmark.platform_worker import Duties, PlatformWorker, platform_worker
-from streaming.benchmark.processes import ChildProcess, child_process
+from streaming.benchmark.processes import ChildProcess, ProcessFailed, child_process
 
 READY_S = 30.0
 
@@ -62,7 +63,9 @@ def scene(server: Server, folder: Path, *, bootstrap: str | None, with_worker: b
         else:
             command = [sys.executable, "-m", "api"]
             environment = _environment(data_dir, log.address, port)
-            headers, media_type, ready = {"Content-Type": NDJSON}, NDJSON, "/health/ready"
+            key = _write_key(environment)
+            headers = {"Content-Type": NDJSON, "Authorization": f"Bearer {key}"}
+            media_type, ready = NDJSON, "/health/ready"
         api = ending.enter_context(child_process("api", command, folder / "api.log", environment))
         api.wait_until(lambda: _answers(f"http://127.0.0.1:{port}{ready}"), READY_S, "ready")
         target = Target("127.0.0.1", port, "/v1/events", headers)
@@ -74,7 +77,26 @@ def _environment(data_dir: Path, address: str, port: int) -> dict[str, str]:
         "ANALYTICS_KAFKA__BOOTSTRAP_SERVERS": address,
         "ANALYTICS_DATA_DIR": str(data_dir),
         "ANALYTICS_API__PORT": str(port),
+        # As in a deployment: every request needs a key, and counts against its limit.
+        "ANALYTICS_API__AUTH": "required",
     }
+
+
+def _write_key(environment: Mapping[str, str]) -> str:
+    """A write key of the platform's own making, with a limit that a measurement does not reach."""
+    owner, limit = "load-test", str(10**9)
+    _analytics(environment, "users", "add", owner, "--role", "engineer", "--service")
+    return _analytics(
+        environment, "keys", "create", owner, "--owner", owner, "--write", "--events-per-minute", limit
+    ).strip()
+
+
+def _analytics(environment: Mapping[str, str], *arguments: str) -> str:
+    command = [sys.executable, "-m", "deployments.cli", *arguments]
+    finished = subprocess.run(command, env=dict(environment), capture_output=True, text=True, check=False)
+    if finished.returncode:
+        raise ProcessFailed(f"analytics {arguments[0]} {arguments[1]} failed:\n{finished.stderr[-2000:]}")
+    return finished.stdout
 
 
 def _answers(url: str) -> bool:
