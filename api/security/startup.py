@@ -70,12 +70,9 @@ def _faults(settings: Settings) -> Iterator[str]:
         )
     if settings.environment is Environment.LOCAL:
         return
-    for weakness in weak_secrets(settings):
-        yield f"{weakness.variable}: {weakness.reason}."
     yield from _database_faults(settings)
     for weak in weak_secrets(settings):
-        if weak.variable != _DATABASE:  # judged above, by its kind of database
-            yield f"{weak.variable}: {weak.reason}."
+        yield f"{weak.variable}: {weak.reason}."
     if settings.identity.signing_keys_dir is None:
         yield (
             "ANALYTICS_IDENTITY__SIGNING_KEYS_DIR is missing. Set it to a folder, such as a mounted secret, with an "
