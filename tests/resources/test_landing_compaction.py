@@ -252,7 +252,7 @@ def test_writer_goes_on_beside_a_compaction_that_never_rests(zone: LandingZone, 
         finally:
             stop.touch()
         merged = int(compacting.communicate(timeout=60)[0])
-    assert merged >= 200
+    assert merged >= 199, "all but the last, which is never merged"
     assert len(names(zone)) == 2
     assert zone.check(EVENTS.name, LOG, 0) == position == 600
     assert offsets_read(zone) == list(range(600))

@@ -91,7 +91,7 @@ async def test_new_producer_marks_the_new_log_of_a_broker_that_forgot_the_old_on
 
 
 async def test_producer_that_the_broker_forgot_acknowledges_nothing_any_more(broker: Broker, tmp_path: Path) -> None:
-    producer = EventLogProducer(broker.address, [TOPIC.name], marks_dir=tmp_path, timeout_s=1.0)
+    producer = EventLogProducer(broker.address, [TOPIC.name], marks_dir=tmp_path, timeout_s=5.0)
     producer.connect()
     await producer.append(TOPIC.name, records(10))
     broker.kill()
