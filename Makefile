@@ -67,8 +67,8 @@ test: manifest  ## all that needs only packages and the embedded broker
 	$(BIN)/pytest -m "not integration" -n 2 $(ARGS)
 
 test-integration: manifest  ## real Kafka, Postgres, Chromium, and whole platforms
-	$(BIN)/pytest -m integration tests/faults -n 2 $(ARGS)
-	$(BIN)/pytest -m integration --ignore tests/faults $(ARGS)
+	$(BIN)/pytest -m "integration and not alone" -n 2 $(ARGS)
+	$(BIN)/pytest -m "integration and alone" $(ARGS)
 
 faults: $(INSTALLED)  ## 20 seeded rounds of every fault, on the embedded broker and on Kafka (FAULT_ROUNDS, FAULT_SEED)
 	FAULT_ROUNDS=$${FAULT_ROUNDS:-20} $(BIN)/pytest tests/faults -n 2 $(ARGS)

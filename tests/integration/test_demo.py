@@ -15,7 +15,7 @@ from PIL import Image
 from deployments.local.lineage_picture import take
 from tests.integration.conftest import Platform
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.alone]
 
 
 class RunningDemo:

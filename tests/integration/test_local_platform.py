@@ -11,7 +11,7 @@ import pytest
 
 from tests.integration.conftest import Platform, Sender
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.alone]
 
 
 def accepting(status: dict[str, object]) -> bool:
