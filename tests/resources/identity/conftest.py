@@ -16,7 +16,7 @@ from resources.identity.schema import migrate
 from resources.identity.service import Identity
 from resources.identity.users import UserKind, UserRecord
 from resources.settings import IdentitySettings, Settings
-from tests.resources.identity.postgres import running_postgres
+from tests.postgres_server import running_postgres
 
 PASSWORD = "correct horse battery"
 BY = Actor("tests", "192.0.2.1", "request-1")

@@ -41,7 +41,7 @@ def _serve(folder: Path) -> Iterator[str]:
     password.write_text(PASSWORD)
     password.chmod(0o644)
     subprocess.run(
-        [_binary("initdb"), "-D", str(data), "-U", "identity", "--auth=scram-sha-256", f"--pwfile={password}",
+        [_binary("initdb"), "-D", str(data), "-U", "analytics", "--auth=scram-sha-256", f"--pwfile={password}",
          "--no-sync"],
         check=True, capture_output=True, cwd=folder, user=user, group=group,
     )  # fmt: skip
@@ -51,7 +51,7 @@ def _serve(folder: Path) -> Iterator[str]:
         cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, user=user, group=group,
     )  # fmt: skip
     try:
-        address = f"postgresql://identity:{PASSWORD}@127.0.0.1:{port}/postgres"
+        address = f"postgresql://analytics:{PASSWORD}@127.0.0.1:{port}/postgres"
         _wait_until_it_answers(server, address)
         yield address
     finally:
