@@ -21,7 +21,8 @@ from tests.conftest import free_port
 
 def start(*arguments: str) -> "subprocess.Popen[str]":
     return subprocess.Popen(
-        [sys.executable, "-m", "streaming.benchmark", *arguments],
+        # A shell's background jobs ignore Ctrl-C, and so would everything that they start.
+        ["env", "--default-signal=INT", sys.executable, "-m", "streaming.benchmark", *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
