@@ -1,19 +1,18 @@
-"""JSON bodies that mean one thing only.
+"""Routes whose JSON bodies mean one thing only: NaN, a member twice and deep nesting are refused with a reason.
 
-Python's parser takes NaN, which is no JSON, keeps the last of two members of one name where a proxy before us may look
-at the first, and fails with a RecursionError on deep nesting. Routes with a JSON body refuse all three with a reason.
 Events have a decoder of their own that does the same.
 """
 
 import json
 from collections.abc import Callable, Coroutine
 from http import HTTPStatus
-from typing import Any, NoReturn
+from typing import Any
 
 from fastapi import Request, Response
 from fastapi.routing import APIRoute
 
 from api.problems import ProblemError
+from platform_assets.contracts import strict_json
 
 
 class StrictJsonRequest(Request):
@@ -27,9 +26,13 @@ class StrictJsonRequest(Request):
         """
         body = await self.body()
         try:
-            return json.loads(body, object_pairs_hook=_members, parse_constant=_refuse_constant)
+            return strict_json.loads(body)
         except json.JSONDecodeError:
             raise  # FastAPI answers it with the place
+        except strict_json.RepeatedMember:
+            raise _malformed("An object of the body names a member twice.") from None
+        except strict_json.NotANumber as error:
+            raise _malformed(f"The body holds {error.name}, which is no JSON.") from None
         except RecursionError:
             raise _malformed("The body is nested too deeply.") from None
         except ValueError:  # not UTF-8, or a number of more than 4,300 digits
@@ -47,17 +50,6 @@ class StrictJsonRoute(APIRoute):
             return await handler(StrictJsonRequest(request.scope, request.receive))
 
         return handle
-
-
-def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    members = dict(pairs)
-    if len(members) != len(pairs):
-        raise _malformed("An object of the body names a member twice.")
-    return members
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    raise _malformed(f"The body holds {name}, which is no JSON.")
 
 
 def _malformed(detail: str) -> ProblemError:

@@ -2,12 +2,13 @@
 
 from http import HTTPStatus
 from typing import Annotated
-from urllib.parse import parse_qsl, quote
+from urllib.parse import quote
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import RedirectResponse
 
 from api.dependencies import ByCaller
+from api.forms import FORM, is_form, read_form
 from api.problems import ProblemError
 from api.web.cookies import Shown, clear_headers, set_headers
 from api.web.own_site import came_from_here, own_page
@@ -18,7 +19,6 @@ from resources.identity.errors import Busy, TooManyAttempts, WrongCredentials
 
 router = APIRouter(include_in_schema=False)
 
-_FORM = "application/x-www-form-urlencoded"
 _MAX_NAME, _MAX_PASSWORD = 64, 1024
 _WRONG = "The user name or the password is wrong."
 _SAFE_METHODS = {"GET", "HEAD"}
@@ -152,11 +152,11 @@ def _require_own_site(request: Request) -> None:
 
 
 async def _form(request: Request) -> dict[str, str]:
-    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != _FORM:
-        raise ProblemError(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type", f"Send the form as {_FORM}.")
+    if not is_form(request.headers.get("content-type")):
+        raise ProblemError(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type", f"Send the form as {FORM}.")
     try:
-        return dict(parse_qsl((await request.body()).decode(), keep_blank_values=True, max_num_fields=10))
-    except ValueError:  # more fields than the form has, or no UTF-8
+        return read_form(await request.body())
+    except ValueError:
         raise ProblemError(HTTPStatus.BAD_REQUEST, "bad-form", "This is not what the form sends.") from None
 
 

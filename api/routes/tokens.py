@@ -1,9 +1,9 @@
 """/v1/tokens: log in, stay logged in, log out."""
 
 import datetime as dt
+import json
 from http import HTTPStatus
 from typing import Any, Literal
-from urllib.parse import parse_qsl
 
 from fastapi import APIRouter, Request
 from fastapi.exceptions import RequestValidationError
@@ -11,13 +11,14 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
 from api.dependencies import ByCaller, Metadata, TheIdentity
 from api.envelope import StandardResponse
+from api.forms import FORM, is_form, read_form
 from api.problems import ProblemError
 from api.strict_json import StrictJsonRoute
 from resources.identity.log_ins import TokenPair
 
 router = APIRouter(prefix="/tokens", tags=["tokens"], route_class=StrictJsonRoute)
 
-_JSON, _FORM = "application/json", "application/x-www-form-urlencoded"
+_JSON = "application/json"
 _UNAVAILABLE: dict[int | str, dict[str, Any]] = {
     503: {"description": "The identity database cannot be reached, or too many log in at once."}
 }
@@ -68,7 +69,7 @@ _CREDENTIALS: dict[str, Any] = {
     "required": True,
     "content": {
         _JSON: {"schema": LogInRequest.model_json_schema()},
-        _FORM: {"schema": LogInRequest.model_json_schema()},
+        FORM: {"schema": LogInRequest.model_json_schema()},
     },
 }
 
@@ -79,7 +80,7 @@ _CREDENTIALS: dict[str, Any] = {
     response_description="A pair of tokens.",
     responses={
         401: {"description": "The user name or the password is wrong; which of them is not said."},
-        415: {"description": f"Neither {_JSON} nor {_FORM}."},
+        415: {"description": f"Neither {_JSON} nor {FORM}."},
         422: {"description": "A field is missing, too long or unknown."},
         429: {"description": "Too many attempts with this account or from this address; see Retry-After."},
         **_UNAVAILABLE,
@@ -90,7 +91,7 @@ async def post_token(
     request: Request, identity: TheIdentity, by: ByCaller, metadata: Metadata
 ) -> StandardResponse[Tokens]:
     """A name and a password for an access token of ten minutes and a refresh token."""
-    asked = _log_in_request(request.headers.get("content-type", ""), await request.body())
+    asked = await _log_in_request(request)
     pair = await identity.log_ins.begin(asked.username, asked.password.get_secret_value(), by)
     return StandardResponse(success=True, data=_shown(pair), message="Logged in", metadata=metadata)
 
@@ -127,31 +128,31 @@ async def post_revoke(
     return StandardResponse(success=True, message="Logged out", metadata=metadata)
 
 
-def _log_in_request(content_type: str, body: bytes) -> LogInRequest:
-    media_type = content_type.partition(";")[0].strip().lower()
+async def _log_in_request(request: Request) -> LogInRequest:
+    content_type = request.headers.get("content-type", "")
     try:
-        if media_type == _FORM:
-            return LogInRequest.model_validate(_fields(body))
-        if media_type == _JSON:
-            return LogInRequest.model_validate_json(body)
+        if is_form(content_type):
+            return LogInRequest.model_validate(_fields(await request.body()))
+        if content_type.partition(";")[0].strip().lower() == _JSON:
+            return LogInRequest.model_validate(await request.json())
     except ValidationError as error:
         raise RequestValidationError(error.errors(include_input=False, include_url=False)) from None
+    except json.JSONDecodeError as error:
+        fault = {"type": "json_invalid", "loc": ("body", error.pos), "msg": "JSON decode error"}
+        raise RequestValidationError([fault]) from None
     raise ProblemError(
         HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
         "unsupported-media-type",
-        f"Log in with Content-Type {_JSON} or {_FORM}.",
-        headers={"Accept-Post": f"{_JSON}, {_FORM}"},
+        f"Log in with Content-Type {_JSON} or {FORM}.",
+        headers={"Accept-Post": f"{_JSON}, {FORM}"},
     )
 
 
 def _fields(body: bytes) -> dict[str, str]:
     try:
-        pairs = parse_qsl(body.decode(), keep_blank_values=True, strict_parsing=True, errors="strict", max_num_fields=8)
+        return read_form(body)
     except ValueError:
-        pairs = []
-    fields = dict(pairs)
-    # A field that comes twice has no one value; without it the request names what is missing.
-    return {name: value for name, value in fields.items() if sum(name == other for other, _ in pairs) == 1}
+        return {}  # the answer names what is missing
 
 
 def _shown(pair: TokenPair) -> Tokens:

@@ -18,6 +18,7 @@ _ASKED_HEADERS = (
     "Traceparent",
     "X-API-Key",
     "X-Request-ID",
+    "X-Sent-At",
 )
 _TOLD_HEADERS = ("Idempotent-Replayed", "RateLimit", "RateLimit-Policy", "Retry-After", "X-Request-ID")
 

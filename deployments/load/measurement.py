@@ -125,8 +125,10 @@ def _load(found: DoorMeasurement, generator: Generator, running: Scene, say: Cal
 def _check_landed(found: DoorMeasurement, folder: Path, run: str, made: int, ledger: Ledger) -> None:
     landed = count_landed(folder / "data" / "landing", run, made, np.empty(0, np.int64))
     # A request without an acknowledgement may have been taken or not: its events are neither lost nor expected.
+    firsts = np.array(ledger.unacknowledged, np.int64)
+    unacknowledged = (firsts[:, None] + np.arange(found.batch)).ravel()
     found.landed_rows, found.doubled = landed.rows, landed.doubled
-    found.lost = max(0, landed.lost - len(ledger.unacknowledged) * found.batch)
+    found.lost = len(np.setdiff1d(landed.missing, unacknowledged))
 
 
 def _missed(found: DoorMeasurement) -> list[str]:

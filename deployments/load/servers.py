@@ -1,10 +1,8 @@
 """The processes under load: a broker of our own, the door, and the worker behind it."""
 
-import contextlib
 import os
 import subprocess
 import sys
-import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -15,7 +13,7 @@ from deployments.load.bodies import JSON, NDJSON
 from deployments.load.generator import Target
 from streaming.benchmark.cluster import cluster, free_port
 from streaming.benchmark.platform_worker import Duties, PlatformWorker, platform_worker
-from streaming.benchmark.processes import ChildProcess, ProcessFailed, child_process
+from streaming.benchmark.processes import ChildProcess, ProcessFailed, answers_ok, child_process, own_environment
 
 READY_S = 30.0
 
@@ -62,24 +60,17 @@ def scene(server: Server, folder: Path, *, bootstrap: str | None, with_worker: b
             headers, media_type, ready = {"Content-Type": JSON}, JSON, "/health"
         else:
             command = [sys.executable, "-m", "api"]
-            environment = _environment(data_dir, log.address, port)
+            # As in a deployment: every request needs a key, and counts against its limit.
+            environment = own_environment(
+                KAFKA__BOOTSTRAP_SERVERS=log.address, DATA_DIR=str(data_dir), API__PORT=str(port), API__AUTH="required"
+            )
             key = _write_key(environment)
             headers = {"Content-Type": NDJSON, "Authorization": f"Bearer {key}"}
             media_type, ready = NDJSON, "/health/ready"
         api = ending.enter_context(child_process("api", command, folder / "api.log", environment))
-        api.wait_until(lambda: _answers(f"http://127.0.0.1:{port}{ready}"), READY_S, "ready")
+        api.wait_until(lambda: answers_ok(f"http://127.0.0.1:{port}{ready}"), READY_S, "ready")
         target = Target("127.0.0.1", port, "/v1/events", headers)
         yield Scene(target, media_type, api, log.broker, worker, data_dir)
-
-
-def _environment(data_dir: Path, address: str, port: int) -> dict[str, str]:
-    return {name: value for name, value in os.environ.items() if not name.startswith("ANALYTICS_")} | {
-        "ANALYTICS_KAFKA__BOOTSTRAP_SERVERS": address,
-        "ANALYTICS_DATA_DIR": str(data_dir),
-        "ANALYTICS_API__PORT": str(port),
-        # As in a deployment: every request needs a key, and counts against its limit.
-        "ANALYTICS_API__AUTH": "required",
-    }
 
 
 def _write_key(environment: Mapping[str, str]) -> str:
@@ -97,9 +88,3 @@ def _analytics(environment: Mapping[str, str], *arguments: str) -> str:
     if finished.returncode:
         raise ProcessFailed(f"analytics {arguments[0]} {arguments[1]} failed:\n{finished.stderr[-2000:]}")
     return finished.stdout
-
-
-def _answers(url: str) -> bool:
-    with contextlib.suppress(OSError), urllib.request.urlopen(url, timeout=2) as answer:  # noqa: S310 - our own server
-        return bool(answer.status == 200)
-    return False

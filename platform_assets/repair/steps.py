@@ -7,10 +7,11 @@ import base64
 import binascii
 import copy
 import json
-from typing import Any, Literal, NoReturn
+from typing import Any, Literal
 
 import msgspec
 
+from platform_assets.contracts import strict_json
 from platform_assets.contracts.rejections import AS_BASE64
 from platform_assets.repair.casts import CannotCast, Kind, cast, check_unit, check_zone
 from platform_assets.repair.paths import FieldPath, NoPlace, Place, parse_path
@@ -226,7 +227,12 @@ def _read(body: str) -> dict[str, Any]:
     if body.startswith(AS_BASE64):
         raise StepFailed("The body is not UTF-8; `decode_bytes` says in which encoding to read it")
     try:
-        document = json.loads(body, object_pairs_hook=_without_repeats, parse_constant=_refuse_constant)
+        document = strict_json.loads(body)
+    except strict_json.RepeatedMember:
+        message = "an object names a field twice, and nobody knows which of the two is meant"
+        raise StepFailed(f"The body is not JSON: {message}") from None
+    except strict_json.NotANumber as error:
+        raise StepFailed(f"The body is not JSON: {error}; `replace_text` can make it null") from None
     except RecursionError:
         raise StepFailed("The JSON nests too deeply") from None
     except json.JSONDecodeError as error:
@@ -236,17 +242,6 @@ def _read(body: str) -> dict[str, Any]:
     if not isinstance(document, dict):
         raise StepFailed("The body is JSON, but not one object")
     return document
-
-
-def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    fields = dict(pairs)
-    if len(fields) != len(pairs):
-        raise ValueError("an object names a field twice, and nobody knows which of the two is meant")
-    return fields
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no number of JSON; `replace_text` can make it null")
 
 
 def _changeable(text: str) -> FieldPath:

@@ -61,8 +61,7 @@ class Users:
             raise Invalid("A name has 2 to 64 of a-z, 0-9 and . _ @ + - and begins with a letter or digit.")
         if (kind is UserKind.USER) is (password is None):
             raise Invalid("A user needs a password; a service account has none, only keys.")
-        if password is not None and name in password.lower():
-            raise Invalid("A password does not contain the user's name.")
+        _refuse_own_name(name, password)
         password_hash = await self._passwords.hash(password) if password is not None else None
         async with self._audit.change(by) as change:
             if await change.session.scalar(select(User.id).where(User.name == name)) is not None:
@@ -131,6 +130,7 @@ class Users:
                 raise Conflict("This is the last administrator; make another one first.")
             if password_hash is not None and user.kind == UserKind.SERVICE.value:
                 raise Invalid("A service account has no password, only keys.")
+            _refuse_own_name(user.name, password)
             if role is not None:
                 user.role = role.value
             if is_active is not None:
@@ -167,6 +167,11 @@ class Users:
 def normalised(name: str) -> str:
     """Names are compared without regard to case and to space around them."""
     return name.strip().lower()
+
+
+def _refuse_own_name(name: str, password: str | None) -> None:
+    if password is not None and name in password.lower():
+        raise Invalid("A password does not contain the user's name.")
 
 
 def _record(user: User) -> UserRecord:

@@ -45,6 +45,7 @@ _MARKS = (
     "basic",
     "digest",
     "eyj",
+    "ak_",
     "wk_",
     "rt_",
 )

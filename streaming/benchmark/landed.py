@@ -22,6 +22,8 @@ class LandedCount:
     rows: int
     lost: int
     doubled: int
+    missing: Numbers
+    """The numbers of the events that are lost, ascending."""
 
 
 def count_landed(landing_dir: Path, run: str, events: int, resent: Numbers) -> LandedCount:
@@ -45,4 +47,5 @@ def count_landed(landing_dir: Path, run: str, events: int, resent: Numbers) -> L
         # A second copy that is missing was acknowledged too, and is lost as well.
         lost=int(np.maximum(expected - copies, 0).sum()),
         doubled=int(np.maximum(copies - expected, 0).sum()) + strangers,
+        missing=np.flatnonzero(copies < expected),
     )

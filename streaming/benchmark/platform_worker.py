@@ -1,8 +1,6 @@
 """The engine under test: `python -m streaming` as a process, on a data folder and a web port of its own."""
 
-import os
 import sys
-import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,7 +8,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from streaming.benchmark.cluster import free_port
-from streaming.benchmark.processes import ChildProcess, child_process
+from streaming.benchmark.processes import ChildProcess, answers_ok, child_process, own_environment
 
 READY_S = 60.0
 END_S = 60.0
@@ -33,27 +31,20 @@ class PlatformWorker:
 
     def wait_until_ready(self) -> None:
         """Return once partitions are assigned. Raises ProcessFailed."""
-        self.process.wait_until(self._is_ready, READY_S, "ready")
-
-    def _is_ready(self) -> bool:
         address = f"http://127.0.0.1:{self.web_port}/health/ready"
-        try:
-            with urllib.request.urlopen(address, timeout=2) as answer:
-                return bool(answer.status == 200)
-        except OSError:
-            return False
+        self.process.wait_until(lambda: answers_ok(address), READY_S, "ready")
 
 
 @contextmanager
 def platform_worker(address: str, folder: Path, duties: Duties) -> Iterator[PlatformWorker]:
     """A worker for the length of a block; leaving it lets everything land first."""
     data_dir, web_port = folder / "data", free_port()
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("ANALYTICS_")} | {
-        "ANALYTICS_KAFKA__BOOTSTRAP_SERVERS": address,
-        "ANALYTICS_DATA_DIR": str(data_dir),
-        "ANALYTICS_STREAMING__WEB_PORT": str(web_port),
-        "ANALYTICS_STREAMING__DUTIES": duties.value,
-    }
+    environment = own_environment(
+        KAFKA__BOOTSTRAP_SERVERS=address,
+        DATA_DIR=str(data_dir),
+        STREAMING__WEB_PORT=str(web_port),
+        STREAMING__DUTIES=duties.value,
+    )
     command = [sys.executable, "-m", "streaming"]
     with child_process("worker", command, folder / "worker.log", environment, END_S) as process:
         yield PlatformWorker(process, data_dir, web_port)

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import time
+import urllib.request
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -93,6 +94,19 @@ class ChildProcess:
             err.print(f"The {self.name} did not end within {patience_s:.0f} s and is killed")
             self._process.kill()
             return self._process.wait()
+
+
+def own_environment(**settings: str) -> dict[str, str]:
+    """Ours without the caller's settings of the platform, and with these: `KAFKA__BOOTSTRAP_SERVERS="…"`."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("ANALYTICS_")}
+    return inherited | {f"ANALYTICS_{name}": value for name, value in settings.items()}
+
+
+def answers_ok(url: str) -> bool:
+    """Whether a server of a run answers this with 200 now."""
+    with contextlib.suppress(OSError), urllib.request.urlopen(url, timeout=2) as answer:  # noqa: S310 - our own server
+        return bool(answer.status == 200)
+    return False
 
 
 @contextmanager

@@ -69,6 +69,8 @@ async def test_a_closed_account_cannot_refresh(door: Door) -> None:
         (b"username=viewer&password=x&scope=all", "application/x-www-form-urlencoded", 422),
         (b"username=viewer&username=admin&password=x", "application/x-www-form-urlencoded", 422),
         (b"\xff=1&&&", "application/x-www-form-urlencoded", 422),
+        (b'{"username": "viewer", "username": "admin", "password": "x"}', "application/json", 400),
+        (b'{"username": "viewer", "password": NaN}', "application/json", 400),
         (b"username=viewer", "text/plain", 415),
         (b"", "", 415),
     ],

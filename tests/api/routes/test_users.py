@@ -98,6 +98,12 @@ async def test_the_last_administrator_stays(door: Door) -> None:
     assert (await door.http.delete(own, headers=admin)).status_code == 200
 
 
+async def test_a_changed_password_does_not_contain_the_users_name_either(door: Door) -> None:
+    viewer = door.bearer(Role.VIEWER)
+    asked = {"current_password": PASSWORD, "new_password": "the Viewer's own words"}
+    assert (await door.http.patch("/v1/users/me", headers=viewer, json=asked)).status_code == 422
+
+
 async def test_a_changed_password_ends_every_log_in(door: Door) -> None:
     viewer = door.bearer(Role.VIEWER)
     wrong = {"current_password": "not this", "new_password": "another long password"}

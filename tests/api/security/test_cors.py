@@ -29,7 +29,7 @@ async def preflight(api: httpx.AsyncClient, origin: str, headers: str = "content
 
 async def test_a_listed_origin_may_send_events(serve: Any, with_origins: Settings) -> None:
     async with serve(with_origins, client=("192.0.2.7", 1)) as api:  # a browser sends no credential in a preflight
-        response = await preflight(api, ALLOWED, "content-type, x-api-key, idempotency-key")
+        response = await preflight(api, ALLOWED, "content-type, x-api-key, idempotency-key, x-sent-at")
         answer = await api.get("/health", headers={"Origin": ALLOWED})
     assert response.status_code == 200
     assert response.headers["access-control-allow-origin"] == answer.headers["access-control-allow-origin"] == ALLOWED

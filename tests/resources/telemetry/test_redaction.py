@@ -17,6 +17,7 @@ PLANTED = "kV8tQx2mR5zLw9Pn"
 KNOWN = "correct horse battery staple"
 JWT = "eyJhbGciOiJFZERTQSJ9.eyJzdWIiOiJ1c2VyLTEifQ." + PLANTED
 WRITE_KEY = "wk_" + PLANTED + "A" * 27
+API_KEY = "ak_" + PLANTED + "A" * 27
 
 
 @pytest.fixture
@@ -51,6 +52,7 @@ def stream() -> Iterator[io.StringIO]:
         f"redis://:{PLANTED}@cache refused",
         f"token {JWT} has expired",
         f"no such key {WRITE_KEY}",
+        f"refused: {API_KEY}",
         f"password={PLANTED}",
         f"password = '{PLANTED}' (line 3)",
         f"X-API-Key:{PLANTED}",

@@ -48,4 +48,5 @@ def test_events_of_another_run_are_too_many(tmp_path: Path) -> None:
 
 
 def test_nothing_landed_is_everything_lost(tmp_path: Path) -> None:
-    assert count_landed(tmp_path, RUN, 7, np.array([], np.int64)).lost == 7
+    found = count_landed(tmp_path, RUN, 7, np.array([], np.int64))
+    assert (found.lost, found.missing.tolist()) == (7, list(range(7)))
