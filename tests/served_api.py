@@ -33,7 +33,6 @@ def served_api(settings: Settings, *, log: IO[bytes] | None = None, **variables:
         "ANALYTICS_API__PORT": str(settings.api.port),
         "ANALYTICS_KAFKA__BOOTSTRAP_SERVERS": settings.kafka.address,
         "ANALYTICS_LIMITS__REQUESTS_PER_MINUTE": str(settings.limits.requests_per_minute),
-        "ANALYTICS_LIMITS__LOGINS_PER_MINUTE": str(settings.limits.logins_per_minute),
         **variables,
     }
     process = subprocess.Popen(

@@ -4,8 +4,9 @@ A key that sends events is counted by itself: its requests here, its events by `
 other caller is counted by its address, an IPv6 caller by its /64, which is what one subscriber has. The developer on
 this machine and the health routes are not counted. A request that is refused counts too.
 
-Where Redis is down, requests are counted in this process instead (ingestion stays open), but nobody can log in: a
-guesser must not gain by breaking Redis.
+Where Redis is down, requests are counted in this process instead, so that ingestion stays open. Attempts to log in are
+requests like any other here; guessing is slowed down by the identity database (`resources.identity.throttle`), which
+has to be there for a log-in anyway: a guesser gains nothing by breaking Redis.
 """
 
 import ipaddress
@@ -20,7 +21,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.problems import ProblemError, problem_response, request_id_of, unavailable
+from api.problems import ProblemError, problem_response, request_id_of
 from api.security.client_address import client_address
 from api.security.request_counters import (
     WINDOW_S,
@@ -36,7 +37,6 @@ from resources.settings import LimitsSettings
 
 # nginx asks /auth/check for each request of each browser, and counts those itself.
 UNCOUNTED_PATHS = frozenset({"/health", "/health/live", "/health/ready", "/auth/check"})
-LOGIN_ROUTES = frozenset({("POST", "/v1/tokens"), ("POST", "/login")})
 
 _REFUSED = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
 _STATE = "counted_limits"
@@ -50,7 +50,6 @@ class Limit:
 
     name: str
     per_minute: int
-    fails_closed: bool = False
 
 
 class RateLimits:
@@ -67,14 +66,11 @@ class RateLimits:
         """Count one request of a caller.
 
         Raises:
-            ProblemError: 429, it has asked too often; 503, it wants to log in and nothing can be counted.
+            ProblemError: 429, it has asked too often.
         """
         if principal is not None and principal.kind is PrincipalKind.DEVELOPER:
             return
-        if (scope["method"], scope["path"]) in LOGIN_ROUTES:
-            limit = Limit("logins", self._settings.logins_per_minute, fails_closed=True)
-            await self._count(scope, limit, f"logins:{_network(client_address(scope))}")
-        elif principal is not None and _sends_events(principal):
+        if principal is not None and _sends_events(principal):
             own = principal.events_per_minute  # a request carries at least one event
             limit = Limit("requests", self._settings.key_requests_per_minute if own is None else own)
             await self._count(scope, limit, f"requests:{principal.id}")
@@ -103,10 +99,6 @@ class RateLimits:
         try:
             counted = await self._counters.add(key, amount)
         except CountersUnavailable:
-            if limit.fails_closed:
-                raise unavailable(
-                    "limits-unavailable", "Attempts to log in cannot be counted just now; try again.", retry_after_s=5
-                ) from None
             counted = await self._memory.add(key, amount)
         scope["state"].setdefault(_STATE, []).append((limit, counted))
         if counted.used > limit.per_minute:

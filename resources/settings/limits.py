@@ -18,7 +18,6 @@ class LimitsSettings(Section):
         description="Where requests are counted: memory:// in each process alone, redis://… in all together.",
     )
     requests_per_minute: int = Field(100, ge=1, description="Of one address.")
-    logins_per_minute: int = Field(30, ge=1, description="Attempts to log in from one address.")
     key_requests_per_minute: int = Field(12_000, ge=1, description="Of a key that sends events.")
     key_events_per_minute: int = Field(
         600_000, ge=1, description="Of a key that sends events and has no limit of its own."

@@ -17,7 +17,7 @@ from resources.event_log.topics import ensure_topics
 from resources.settings import ApiSettings, KafkaSettings, LimitsSettings, Settings
 
 # Tests ask from one address, hundreds of times a minute.
-UNLIMITED = LimitsSettings(requests_per_minute=10**6, logins_per_minute=10**6)
+UNLIMITED = LimitsSettings(requests_per_minute=10**6)
 
 Serve = Callable[..., AbstractAsyncContextManager[httpx.AsyncClient]]
 

@@ -90,7 +90,7 @@ def strict(folder: Path) -> Settings:
         kafka=KafkaSettings(bootstrap_servers="127.0.0.1:1"),
         api=ApiSettings(acknowledgement_timeout_s=0.3, auth=Auth.REQUIRED),
         # Tests ask from one address, hundreds of times a minute.
-        limits=LimitsSettings(requests_per_minute=10**6, logins_per_minute=10**6),
+        limits=LimitsSettings(requests_per_minute=10**6),
     )
 
 

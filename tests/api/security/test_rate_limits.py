@@ -57,7 +57,6 @@ async def limited() -> AsyncIterator[Limited]:
 
         @app.get("/health")
         @app.get("/anything")
-        @app.post("/v1/tokens")
         async def answer() -> str:
             return "ok"
 
@@ -171,13 +170,6 @@ async def test_a_keys_own_limit_replaces_the_default(limited: Limited) -> None:
     assert set(await ask(api, 200, headers=headers)) == {200}
     assert (await api.post("/events/5000", headers=headers)).status_code == 200
     assert (await api.post("/events/1", headers=headers)).status_code == 429
-
-
-async def test_attempts_to_log_in_have_a_lower_limit(limited: Limited) -> None:
-    api = limited()
-    statuses = [(await api.post("/v1/tokens")).status_code for _ in range(31)]
-    assert statuses == [200] * 30 + [429]
-    assert await ask(api, 1) == [200]
 
 
 async def test_a_refusal_with_an_unread_body_closes_the_connection(limited: Limited) -> None:
