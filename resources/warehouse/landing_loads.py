@@ -3,9 +3,11 @@
 `raw.loads` holds one row per range that was loaded, written in the transaction that wrote its rows. A range is known
 by its offsets, not by its file, so files that were compacted into others are not loaded again. Several rows may stand
 at one offset, as the windows of one record do. `raw.load_times` says when each topic's files were last listed for a
-load: what had landed by then is in the warehouse.
+load: what had landed by then is in the warehouse. Every row carries its load's time in `loaded_at`, which grows from
+load to load: what is new since a moment is found without reading what was there before.
 """
 
+import datetime as dt
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -38,6 +40,9 @@ SQL_TYPES = {
     INT64: "BIGINT",
     FLOAT64: "DOUBLE",
 }
+
+LOAD_COLUMNS: dict[str, str] = {"loaded_at": TIMESTAMP}
+"""What a load adds to the columns of the contract."""
 
 _CREATE_LOADS = """
 CREATE SCHEMA IF NOT EXISTS raw;
@@ -137,10 +142,11 @@ def load_landed(connection: duckdb.DuckDBPyConnection, landing: LandingZone, tar
         paths = [str(landing.root / piece.file.path) for piece in pieces]
         byte_count = sum((landing.root / path).stat().st_size for path in {piece.file.path for piece in pieces})
         _stage_keys(connection, target, pieces, paths)
-        new_row_count = _insert_rows(connection, target, target.table, new=True)
+        loaded_at = _load_time(connection)
+        new_row_count = _insert_rows(connection, target, target.table, loaded_at, new=True)
         if target.repeats is not None:
-            _insert_rows(connection, target, target.repeats, new=False)
-        row_count = _record_ranges(connection, target.topic)
+            _insert_rows(connection, target, target.repeats, loaded_at, new=False)
+        row_count = _record_ranges(connection, target.topic, loaded_at)
         connection.execute("DROP TABLE landed_keys; DROP TABLE landed_pieces")
     held = connection.execute(f"SELECT count(*) FROM {target.table}").fetchone()  # noqa: S608 - our own constant
     return LoadResult(
@@ -153,11 +159,21 @@ def load_landed(connection: duckdb.DuckDBPyConnection, landing: LandingZone, tar
 
 
 def create_landed_table(connection: duckdb.DuckDBPyConnection, target: LandedTable) -> None:
-    """Make the table and `raw.loads` where they are missing."""
+    """Make the table and `raw.loads` where they are missing, and add what a table from before lacks."""
     connection.execute(_CREATE_LOADS)
-    columns = ", ".join(f"{name} {SQL_TYPES[kind]}" for name, kind in target.columns.items())
+    columns = ", ".join(f"{name} {SQL_TYPES[kind]}" for name, kind in {**target.columns, **LOAD_COLUMNS}.items())
     for table in filter(None, (target.table, target.repeats)):
         connection.execute(f"CREATE TABLE IF NOT EXISTS {table} ({columns})")
+        connection.execute(f"ALTER TABLE {table} ADD COLUMN IF NOT EXISTS loaded_at TIMESTAMPTZ")
+        # Rows of before the column: 2 ms where there are none, by the statistics of the row groups.
+        connection.execute(
+            f"""
+            UPDATE {table}
+            SET loaded_at = coalesce((SELECT min(loaded_at) FROM raw.loads WHERE topic = $topic), now())
+            WHERE loaded_at IS NULL
+            """,  # noqa: S608 - names are our own constants
+            {"topic": target.topic},
+        )
 
 
 def loaded_spans(connection: duckdb.DuckDBPyConnection, topic: str) -> dict[tuple[str, int], list[Span]]:
@@ -225,7 +241,19 @@ def _stage_keys(
     )
 
 
-def _insert_rows(connection: duckdb.DuckDBPyConnection, target: LandedTable, table: str, *, new: bool) -> int:
+def _load_time(connection: duckdb.DuckDBPyConnection) -> dt.datetime:
+    """When this transaction began, but after every load before: a clock that was set back must not hide new rows."""
+    found = connection.execute(
+        "SELECT greatest(now(), max(loaded_at) + INTERVAL 1 MICROSECOND) FROM raw.loads"
+    ).fetchone()
+    assert found is not None  # noqa: S101 - an aggregate has a row
+    loaded_at: dt.datetime = found[0]
+    return loaded_at
+
+
+def _insert_rows(
+    connection: duckdb.DuckDBPyConnection, target: LandedTable, table: str, loaded_at: dt.datetime, *, new: bool
+) -> int:
     """Copy the staged rows that are new, or those that are not; returns how many."""
     columns = ", ".join(target.columns)
     holding = connection.execute(
@@ -236,20 +264,20 @@ def _insert_rows(connection: duckdb.DuckDBPyConnection, target: LandedTable, tab
         return 0
     inserted = connection.execute(
         f"""
-        INSERT INTO {table} ({columns})
-        SELECT {columns}
+        INSERT INTO {table} ({columns}, loaded_at)
+        SELECT {columns}, $loaded_at::TIMESTAMPTZ
         FROM read_parquet($paths, filename = true, file_row_number = true, hive_partitioning = false) AS landed
         WHERE EXISTS (
             FROM landed_keys AS keys
             WHERE keys.is_new = $new AND keys.path = landed.filename AND keys.row = landed.file_row_number
         )
         """,  # noqa: S608 - names are our own constants
-        {"paths": paths, "new": new},
+        {"paths": paths, "new": new, "loaded_at": loaded_at},
     ).fetchone()
     return int(inserted[0]) if inserted else 0
 
 
-def _record_ranges(connection: duckdb.DuckDBPyConnection, topic: str) -> int:
+def _record_ranges(connection: duckdb.DuckDBPyConnection, topic: str, loaded_at: dt.datetime) -> int:
     connection.execute(
         """
         INSERT INTO raw.loads
@@ -258,13 +286,13 @@ def _record_ranges(connection: duckdb.DuckDBPyConnection, topic: str) -> int:
             count(keys.key) AS row_count,
             count(keys.key) FILTER (WHERE keys.is_new) AS new_row_count,
             count(keys.key) FILTER (WHERE NOT keys.is_new) AS duplicate_count,
-            now()
+            $loaded_at::TIMESTAMPTZ
         FROM landed_pieces AS pieces
         LEFT JOIN landed_keys AS keys
             ON keys.path = pieces.path AND keys.kafka_offset BETWEEN pieces.first_offset AND pieces.last_offset
         GROUP BY ALL
         """,
-        {"topic": topic},
+        {"topic": topic, "loaded_at": loaded_at},
     )
     counted = connection.execute("SELECT count(*) FROM landed_keys").fetchone()
     return int(counted[0]) if counted else 0

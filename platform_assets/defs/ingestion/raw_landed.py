@@ -26,6 +26,7 @@ from platform_assets.defs.stages import DATA_TEAM, WAREHOUSE_POOL, Stage
 from resources.landing_zone import LandingZone
 from resources.warehouse import Warehouse
 from resources.warehouse.landing_loads import (
+    LOAD_COLUMNS,
     RAW_EVENTS,
     RAW_LATE_EVENTS,
     RAW_REJECTED_EVENTS,
@@ -59,7 +60,9 @@ def _check_specs(key: AssetKey, table: LandedTable) -> list[AssetCheckSpec]:
 
 def _schema(table: LandedTable) -> Mapping[str, Any]:
     return {
-        "dagster/column_schema": TableSchema([TableColumn(name, kind) for name, kind in table.columns.items()]),
+        "dagster/column_schema": TableSchema(
+            [TableColumn(name, kind) for name, kind in {**table.columns, **LOAD_COLUMNS}.items()]
+        ),
         "dagster/table_name": table.table,
     }
 

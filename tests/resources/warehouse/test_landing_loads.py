@@ -14,6 +14,7 @@ from resources.landing_zone import LandingZone
 from resources.warehouse import Warehouse
 from resources.warehouse.landing_loads import (
     LANDED_TABLES,
+    LOAD_COLUMNS,
     RAW_EVENTS,
     RAW_WINDOW_RESULTS,
     LandedTable,
@@ -62,9 +63,9 @@ def test_empty_landing_zone_makes_empty_tables_with_the_columns_of_the_contract(
     with warehouse.write("load") as connection:
         for target in LANDED_TABLES:
             assert load_landed(connection, landing, target).row_count == 0
-            assert connection.table(target.table).columns == list(target.columns)
+            assert connection.table(target.table).columns == [*target.columns, *LOAD_COLUMNS]
             if target.repeats is not None:
-                assert connection.table(target.repeats).columns == list(target.columns)
+                assert connection.table(target.repeats).columns == [*target.columns, *LOAD_COLUMNS]
 
 
 def test_same_files_are_loaded_once(warehouse: Warehouse, landing: LandingZone, land: Any) -> None:
@@ -176,6 +177,37 @@ def test_every_load_says_when_it_listed_the_files(warehouse: Warehouse, landing:
         assert before <= listed <= dt.datetime.now(dt.UTC)
         times.append(listed)
     assert times[0] < times[1]
+
+
+def test_every_row_carries_the_time_of_its_load_which_grows_even_when_the_clock_is_set_back(
+    warehouse: Warehouse, landing: LandingZone, land: Any
+) -> None:
+    land(["a", "b"])
+    load(warehouse, landing)
+    with warehouse.write("a clock from the future") as connection:
+        connection.execute("UPDATE raw.loads SET loaded_at = loaded_at + INTERVAL 1 DAY")
+    land(["a", "c"], first=2)
+    load(warehouse, landing)
+    times = dict(ask(warehouse, "SELECT event_id, loaded_at FROM raw.events"))
+    assert times["a"] == times["b"]
+    assert times["c"] > times["a"] + dt.timedelta(days=1)
+    assert ask(warehouse, "SELECT loaded_at FROM raw.repeated_events") == [(times["c"],)]
+    assert ask(warehouse, "SELECT max(loaded_at) FROM raw.loads") == [(times["c"],)]
+
+
+def test_rows_of_before_the_column_get_the_time_of_the_first_load(
+    warehouse: Warehouse, landing: LandingZone, land: Any
+) -> None:
+    land(["a", "a"])
+    load(warehouse, landing)
+    with warehouse.write("an old file") as connection:
+        for table in ("raw.events", "raw.repeated_events"):
+            connection.execute(f"ALTER TABLE {table} DROP COLUMN loaded_at")
+    land(["b"], first=2)
+    load(warehouse, landing)
+    ((first, second),) = ask(warehouse, "SELECT min(loaded_at), max(loaded_at) FROM raw.loads")
+    assert dict(ask(warehouse, "SELECT event_id, loaded_at FROM raw.events")) == {"a": first, "b": second}
+    assert ask(warehouse, "SELECT loaded_at FROM raw.repeated_events") == [(first,)]
 
 
 def test_load_killed_before_its_commit_leaves_nothing_and_the_next_one_takes_all(

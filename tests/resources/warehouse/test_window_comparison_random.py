@@ -119,7 +119,7 @@ def fill(connection: duckdb.DuckDBPyConnection, stream: Stream) -> None:
         ("raw.late_events", LATE_COLUMNS, late),
     ):
         connection.register("given", pa.Table.from_pylist(rows, schema=arrow_schema(columns)))
-        connection.execute(f"INSERT INTO {name} FROM given")
+        connection.execute(f"INSERT INTO {name} BY NAME FROM given")
         connection.unregister("given")
 
 
