@@ -3,6 +3,7 @@
 `python -m api` serves it; `create_app` makes it for tests and other servers.
 """
 
+import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
@@ -37,6 +38,7 @@ from resources.identity.service import Identity
 from resources.online_store import SqliteOnlineStore, SqlitePredictionStore
 from resources.settings import Settings, load_settings
 from resources.telemetry import configure_observability, get_observability_config
+from resources.telemetry.tracing import stop_tracing
 
 SERVICE_NAME = "analytics-api"
 
@@ -54,6 +56,7 @@ async def lifespan(app: FastAPI) -> AsyncGenerator[None, None]:
     obs_config = get_observability_config()
     obs_config.service_name = SERVICE_NAME
     obs_config.environment = settings.environment
+    obs_config.telemetry = settings.telemetry
     configure_observability(obs_config, app)
 
     gate = IngestionGate.of(settings)
@@ -85,6 +88,7 @@ async def lifespan(app: FastAPI) -> AsyncGenerator[None, None]:
     await event_log.stop()
     online_store.close()
     in_stream.close()
+    await asyncio.to_thread(stop_tracing)
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:

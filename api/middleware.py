@@ -1,15 +1,18 @@
-"""Gives every request an id and writes one log line about it."""
+"""Gives every request an id and, where it is sampled, a trace; and writes one log line about it."""
 
 import logging
 import re
 import time
 import uuid
+from http import HTTPStatus
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.problems import internal_error
 from api.security.client_address import client_address
+from api.security.policy import route_of
+from resources.telemetry.tracing import Span, request_span
 
 REQUEST_ID_HEADER = "X-Request-ID"
 
@@ -24,7 +27,8 @@ class RequestLoggingMiddleware:
     """The outermost layer. Plain ASGI: Starlette's BaseHTTPMiddleware costs a task and a queue a request.
 
     `request.state.request_id` is the client's X-Request-ID where that is well formed, else a new one; the response
-    carries it back. `request.state.traceparent` is the client's W3C trace context, or None. An exception that nothing
+    carries it back. `request.state.traceparent` is the W3C trace context that events and calls made for the request
+    belong to: the request's own span where it is traced, else what the client sent, or None. An exception that nothing
     else handled is logged here and answered as a 500 problem. Bodies, queries and headers are never logged.
     """
 
@@ -36,11 +40,20 @@ class RequestLoggingMiddleware:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        started = time.perf_counter()
         headers = Headers(scope=scope)
         request_id = _well_formed(headers.get(REQUEST_ID_HEADER), _REQUEST_ID) or uuid.uuid4().hex
         traceparent = _well_formed(headers.get("traceparent"), _TRACEPARENT)
-        scope.setdefault("state", {}).update(request_id=request_id, traceparent=traceparent)
+        with request_span(scope["method"], traceparent, request_id=request_id) as span:
+            if span is not None:
+                traceparent = span.traceparent
+                _describe(span, scope)
+            scope.setdefault("state", {}).update(request_id=request_id, traceparent=traceparent)
+            await self._serve(scope, receive, send, span)
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send, span: Span | None) -> None:
+        started = time.perf_counter()
+        request_id: str = scope["state"]["request_id"]
+        traceparent: str | None = scope["state"]["traceparent"]
         status = 0
 
         async def send_with_id(message: Message) -> None:
@@ -70,6 +83,19 @@ class RequestLoggingMiddleware:
             if traceparent is not None:
                 line["trace_id"] = traceparent[3:35]
             logger.info("Request", extra=line)
+            if span is not None:
+                span.note(http__response__status_code=status)
+                if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+                    span.fail(str(status))
+
+
+def _describe(span: Span, scope: Scope) -> None:
+    # The path as the routes declare it: the one that was asked for names users and keys.
+    route = route_of(scope["method"], scope["path"])
+    span.note(http__request__method=scope["method"])
+    if route is not None:
+        span.name(f"{scope['method']} {route}")
+        span.note(http__route=route)
 
 
 def _well_formed(value: str | None, pattern: re.Pattern[str]) -> str | None:

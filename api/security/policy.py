@@ -62,18 +62,29 @@ POLICY: dict[tuple[str, str], Access | Scope] = {
 
 # A path without parameters comes before one that would match it too, as /v1/users/me before /v1/users/{user_id}.
 _compiled = sorted(
-    ((method, compile_path(path)[0], access, "{" in path) for (method, path), access in POLICY.items()),
-    key=lambda row: row[3],
+    ((method, compile_path(path)[0], access, path) for (method, path), access in POLICY.items()),
+    key=lambda row: "{" in row[3],
 )
 
 
 def access_to(method: str, path: str) -> Access | Scope:
     """Who may call this; what the table does not know is for identified callers, whom the router tells 404 or 405."""
+    found = _find(method, path)
+    return Access.IDENTIFIED if found is None else found[0]
+
+
+def route_of(method: str, path: str) -> str | None:
+    """The path as the table has it, `/v1/users/{user_id}`; None for what it does not know."""
+    found = _find(method, path)
+    return None if found is None else found[1]
+
+
+def _find(method: str, path: str) -> tuple[Access | Scope, str] | None:
     wanted = "GET" if method == "HEAD" else method
-    for known, pattern, access, _ in _compiled:
+    for known, pattern, access, route in _compiled:
         if known == wanted and pattern.match(path):
-            return access
-    return Access.IDENTIFIED
+            return access, route
+    return None
 
 
 def methods_of(path: str) -> list[str]:

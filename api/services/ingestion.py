@@ -23,6 +23,7 @@ from platform_assets.contracts.topics import EVENTS, REJECTED
 from resources.event_log.gate import IngestionGate
 from resources.event_log.producer import Record
 from resources.event_schemas.in_force import NO_SCHEMAS, SchemasInForce, microseconds_of
+from resources.telemetry.tracing import step_span
 
 # Bounds the memory of requests under way: their bodies, counted before they are read, and the records made of them.
 MAX_HELD_BYTES = 64 * 2**20
@@ -123,11 +124,22 @@ class Ingestion:
             LogUnavailable: it did not in time.
             IngestionBusy: too much waits for it already; nothing was appended.
         """
+        with step_span("check events", events=len(bodies)) as span:
+            outcome, events, rejections = self._check(bodies, sender, unusable or {})
+            if span is not None:
+                span.note(accepted=len(events), refused=len(rejections))
+        with step_span("append to the log"):
+            await self._append(events, rejections)
+        return outcome
+
+    def _check(
+        self, bodies: Sequence[bytes], sender: Sender, known_bad: Mapping[int, InvalidEvent]
+    ) -> tuple[Outcome, list[Record], list[Record]]:
+        """The outcome, and the records of the accepted and of the refused events."""
         now = dt.datetime.now(dt.UTC)
         received_us, schemas = microseconds_of(now), self._schemas()
         clock = ClientClock(now, self._rule, sender.sent_at)
         ids = sender.ids or MintedIds(len(bodies))
-        known_bad = unusable or {}
         outcome = Outcome(clock)
         events: list[Record] = []
         rejections: list[Record] = []
@@ -157,8 +169,7 @@ class Ingestion:
             else:
                 outcome.event_ids.append(event.event_id)
                 events.append((partition_key(event), value))
-        await self._append(events, rejections)
-        return outcome
+        return outcome, events, rejections
 
     async def refuse_whole(self, body: bytes, sender: Sender, *, reason: str) -> Outcome:
         """Refuse a body that cannot be taken apart, as one event.

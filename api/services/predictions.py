@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from platform_assets.contracts.predictions import SERVED, InStreamPrediction, Prediction
 from resources.champions import Champion
 from resources.online_store import OnlineStore, PredictionStore
+from resources.telemetry.tracing import step_span
 
 if TYPE_CHECKING:
     from platform_assets.modeling.export import ServableModel
@@ -79,7 +80,8 @@ class Predictions:
             if champion.fault is not None:
                 raise NotServable(f"The promoted {model} model cannot be loaded; the API's log says why.")
             raise NotServable(f"No {model} model has been promoted yet; its training promotes the first valid one.")
-        return await asyncio.get_running_loop().run_in_executor(self._executor, self._answer, servable, entity_id)
+        with step_span("predict", model=model):
+            return await asyncio.get_running_loop().run_in_executor(self._executor, self._answer, servable, entity_id)
 
     def newest_in_stream(self, model: str, entity_id: str) -> InStreamPrediction:
         """What the stream last predicted of an entity; the scorer may know models that are not asked over HTTP.

@@ -1,5 +1,6 @@
 """What a deployment chooses, as one typed tree read from `ANALYTICS_*` environment variables."""
 
+from resources.settings.alerts import AlertsSettings
 from resources.settings.api import ApiSettings, Auth
 from resources.settings.dagster import DagsterSettings
 from resources.settings.environment import Environment
@@ -12,10 +13,12 @@ from resources.settings.models import ChurnSettings, RegistrySettings
 from resources.settings.schemas import SchemasSettings
 from resources.settings.secrets import SecretsSettings
 from resources.settings.streaming import Duties, StreamingSettings
+from resources.settings.telemetry import TelemetrySettings
 from resources.settings.tree import Settings, load_settings
 from resources.settings.warehouse import WarehouseSettings
 
 __all__ = [
+    "AlertsSettings",
     "ApiSettings",
     "Auth",
     "ChurnSettings",
@@ -32,6 +35,7 @@ __all__ = [
     "Settings",
     "SettingsError",
     "StreamingSettings",
+    "TelemetrySettings",
     "WarehouseSettings",
     "load_settings",
 ]

@@ -8,6 +8,7 @@ from pathlib import Path
 from pydantic import ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from resources.settings.alerts import AlertsSettings
 from resources.settings.api import ApiSettings, Auth
 from resources.settings.dagster import DagsterSettings
 from resources.settings.environment import Environment
@@ -22,6 +23,7 @@ from resources.settings.schemas import SchemasSettings
 from resources.settings.secrets import SecretsSettings
 from resources.settings.sources import GatheredSource
 from resources.settings.streaming import StreamingSettings
+from resources.settings.telemetry import TelemetrySettings
 from resources.settings.variables import PREFIX, variable_name
 from resources.settings.warehouse import WarehouseSettings
 
@@ -48,10 +50,12 @@ class Settings(BaseSettings):
     registry: RegistrySettings = RegistrySettings()
     churn: ChurnSettings = ChurnSettings()
     limits: LimitsSettings = LimitsSettings()
+    telemetry: TelemetrySettings = TelemetrySettings()
     secrets: SecretsSettings = SecretsSettings()
     replay: ReplaySettings = ReplaySettings()
     schemas: SchemasSettings = SchemasSettings()
     gateway: GatewaySettings = GatewaySettings()
+    alerts: AlertsSettings = AlertsSettings()
 
     @classmethod
     def settings_customise_sources(

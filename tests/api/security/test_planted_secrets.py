@@ -1,6 +1,7 @@
 """Secrets planted in every place of a request and of the settings never come out again (security.md 41)."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
@@ -8,6 +9,7 @@ import pytest
 
 from resources.settings import ApiSettings, KafkaSettings, Settings
 from tests.conftest import free_port
+from tests.otlp_collector import OtlpCollector
 from tests.served_api import served_api
 
 PLANTED = "kV8tQx2mR5zLw9PnPlanted"
@@ -37,7 +39,15 @@ ROUTES = ["/v1/events", "/v1/predictions/churn", "/v1/tokens", "/v1/users", "/he
 
 
 @pytest.fixture(scope="module")
-def log_and_answers(tmp_path_factory: pytest.TempPathFactory, broker: str) -> tuple[str, str]:
+def collector() -> Iterator[OtlpCollector]:
+    """Where the server sends its traces."""
+    made = OtlpCollector()
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="module")
+def log_and_answers(tmp_path_factory: pytest.TempPathFactory, broker: str, collector: OtlpCollector) -> tuple[str, str]:
     """Everything that a server wrote and answered when asked in all these ways."""
     folder = tmp_path_factory.mktemp("planted")
     settings = Settings(
@@ -48,6 +58,8 @@ def log_and_answers(tmp_path_factory: pytest.TempPathFactory, broker: str) -> tu
         "ANALYTICS_LIMITS__STORAGE_URL": f"redis://:{PLANTED}@127.0.0.1:1/0",  # nothing listens there
         "ANALYTICS_DAGSTER__POSTGRES_URL": f"postgresql://dagster:{PLANTED}@127.0.0.1:1/dagster",
         "ANALYTICS_REGISTRY__URI": f"https://mlflow:{PLANTED}@127.0.0.1:1",
+        "ANALYTICS_TELEMETRY__OTLP_ENDPOINT": collector.address,
+        "ANALYTICS_TELEMETRY__SAMPLED_SHARE": "1",
     }
     with (
         (folder / "log").open("wb") as log,
@@ -76,6 +88,14 @@ def test_no_planted_secret_is_in_the_log(log_and_answers: tuple[str, str]) -> No
 def test_no_planted_secret_is_in_an_answer(log_and_answers: tuple[str, str]) -> None:
     _, answers = log_and_answers
     assert PLANTED not in answers
+
+
+def test_no_planted_secret_is_in_a_trace(log_and_answers: tuple[str, str], collector: OtlpCollector) -> None:
+    """Every request was traced."""
+    log, _ = log_and_answers
+    requests = log.count('"message":"Request"')
+    assert len([span for span in collector.spans if "http.request.method" in span.attributes]) == requests > 400
+    assert PLANTED.encode() not in collector.bodies
 
 
 def test_no_request_of_these_breaks_the_server(log_and_answers: tuple[str, str]) -> None:
