@@ -10,6 +10,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from deployments.load.bodies import JSON, NDJSON
+from deployments.load.collector import collector
 from deployments.load.generator import Target
 from streaming.benchmark.cluster import cluster, free_port
 from streaming.benchmark.platform_worker import Duties, PlatformWorker, platform_worker
@@ -60,9 +61,14 @@ def scene(server: Server, folder: Path, *, bootstrap: str | None, with_worker: b
             headers, media_type, ready = {"Content-Type": JSON}, JSON, "/health"
         else:
             command = [sys.executable, "-m", "api"]
-            # As in a deployment: every request needs a key, and counts against its limit.
+            # As in a deployment: every request needs a key and counts against its limit, and one in a hundred is traced.
             environment = own_environment(
-                KAFKA__BOOTSTRAP_SERVERS=log.address, DATA_DIR=str(data_dir), API__PORT=str(port), API__AUTH="required"
+                KAFKA__BOOTSTRAP_SERVERS=log.address,
+                DATA_DIR=str(data_dir),
+                API__PORT=str(port),
+                API__AUTH="required",
+                TELEMETRY__OTLP_ENDPOINT=ending.enter_context(collector()).address,
+                TELEMETRY__SAMPLED_SHARE="0.01",
             )
             key = _write_key(environment)
             headers = {"Content-Type": NDJSON, "Authorization": f"Bearer {key}"}
