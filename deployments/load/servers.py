@@ -61,7 +61,7 @@ def scene(server: Server, folder: Path, *, bootstrap: str | None, with_worker: b
             headers, media_type, ready = {"Content-Type": JSON}, JSON, "/health"
         else:
             command = [sys.executable, "-m", "api"]
-            # As in a deployment: every request needs a key and counts against its limit, and one in a hundred is traced.
+            # As in a deployment: each request needs a key and counts against its limit, one in a hundred is traced.
             environment = own_environment(
                 KAFKA__BOOTSTRAP_SERVERS=log.address,
                 DATA_DIR=str(data_dir),
