@@ -20,6 +20,7 @@ _COMMANDS: dict[str, str] = {
     "keys": "resources.identity.commands:keys",
     "audit": "resources.identity.commands:audit",
     "identity": "resources.identity.commands:identity",
+    "alerts": "resources.notifier.commands:alerts",
 }
 
 
