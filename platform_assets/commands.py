@@ -68,11 +68,11 @@ def _open(settings: Settings) -> duckdb.DuckDBPyConnection:
     connection = duckdb.connect()
     snapshot = read_pointer(settings.snapshots_dir)
     if snapshot is not None:
-        path = str(settings.snapshots_dir / snapshot.file).replace("'", "''")
-        connection.execute(f"ATTACH '{path}' AS snapshot (READ_ONLY)")
         connection.execute("CREATE SCHEMA marts")
-        for name in snapshot.tables:
-            connection.execute(f"CREATE VIEW marts.{name} AS FROM snapshot.marts.{name}")
+        for name, table in snapshot.tables.items():
+            path = str(settings.snapshots_dir / table.file).replace("'", "''")
+            connection.execute(f"ATTACH '{path}' AS published_{name} (READ_ONLY)")
+            connection.execute(f"CREATE VIEW marts.{name} AS FROM published_{name}.marts.{name}")
     connection.execute("CREATE SCHEMA landing")
     landing = LandingZone(settings.landing_dir)
     for view, topic, columns in _LANDED:

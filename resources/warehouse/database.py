@@ -28,7 +28,7 @@ class Warehouse:
     def __init__(self, path: Path, *, lock_timeout_s: float = 600.0) -> None:
         self.path = path
         self._lock_path = path.with_name(path.name + ".lock")
-        self._lock_timeout_s = lock_timeout_s
+        self.lock_timeout_s = lock_timeout_s
 
     @classmethod
     def of(cls, settings: Settings) -> "Warehouse":
@@ -42,7 +42,7 @@ class Warehouse:
         Raises:
             LockTimeout: the file was not free in time.
         """
-        with writer_lock(self._lock_path, timeout_s=self._lock_timeout_s, purpose=purpose):
+        with writer_lock(self._lock_path, timeout_s=self.lock_timeout_s, purpose=purpose):
             yield
 
     @contextlib.contextmanager
@@ -73,27 +73,28 @@ class Warehouse:
             yield connection
 
     @contextlib.contextmanager
-    def copy_to(self, path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
-        """A connection to a new file of its own, with the warehouse beside it, read-only, as `warehouse`.
+    def attached(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """A connection to which more files can be attached, with the warehouse in it, read-only, as `warehouse`.
 
         Raises: as `read`.
         """
-        quoted = str(self.path).replace("'", "''")
-        with self._reader_lock(), _connect(path, read_only=False) as connection:
-            connection.execute(f"ATTACH '{quoted}' AS warehouse (READ_ONLY)")
+        quoted, spilling = (str(path).replace("'", "''") for path in (self.path, self.path.with_suffix(".spilling")))
+        with self._reader_lock(), _connect(":memory:", read_only=False) as connection:
+            connection.execute(f"SET temp_directory = '{spilling}'; ATTACH '{quoted}' AS warehouse (READ_ONLY)")
             yield connection
 
     @contextlib.contextmanager
     def _reader_lock(self) -> Iterator[None]:
         if not self.path.exists():
             raise WarehouseMissing(f"There is no warehouse at {self.path} yet; run warehouse_job first.")
-        with reader_lock(self._lock_path, timeout_s=self._lock_timeout_s):
+        with reader_lock(self._lock_path, timeout_s=self.lock_timeout_s):
             yield
 
 
 @contextlib.contextmanager
-def _connect(path: Path, *, read_only: bool) -> Iterator[duckdb.DuckDBPyConnection]:
-    path.parent.mkdir(parents=True, exist_ok=True)
+def _connect(path: Path | str, *, read_only: bool) -> Iterator[duckdb.DuckDBPyConnection]:
+    if isinstance(path, Path):
+        path.parent.mkdir(parents=True, exist_ok=True)
     with contextlib.closing(duckdb.connect(path, read_only=read_only)) as connection:
         connection.execute(f"SET TimeZone = 'UTC'; SET memory_limit = '{MEMORY_LIMIT}'")
         yield connection

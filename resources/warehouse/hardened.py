@@ -33,6 +33,9 @@ class QueryLimits:
     threads: int = 1
 
 
+DEFAULT_LIMITS = QueryLimits()
+
+
 @dataclass(frozen=True)
 class QueryRows:
     """What a query gave: the first `limits.rows` rows, and whether there were more."""
@@ -68,7 +71,7 @@ class HardenedDatabase:
         files: Mapping[str, Path],
         *,
         views: Mapping[tuple[str, str], str] | None = None,
-        limits: QueryLimits = QueryLimits(),
+        limits: QueryLimits = DEFAULT_LIMITS,
     ) -> None:
         """Raises DatabaseUnreadable."""
         self.limits = limits

@@ -1,12 +1,10 @@
-"""Reads published marts without ever meeting the warehouse's writer. For request processes: hardened and read-only."""
+"""Reads published marts without ever meeting the warehouse's writer. Hardened and read-only, for request processes."""
 
-import contextlib
 import threading
-from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
-import duckdb
-
+from resources.warehouse.hardened import DEFAULT_LIMITS, DatabaseUnreadable, HardenedDatabase, QueryLimits, quoted
 from resources.warehouse.snapshots import Snapshot, SnapshotUnreadable, read_pointer
 
 
@@ -14,55 +12,81 @@ class NoSnapshot(LookupError):
     """Nothing has been published yet."""
 
 
+@dataclass(frozen=True)
+class OpenSnapshot:
+    """A snapshot and the database that reads it: its marts are the tables marts.<name>."""
+
+    snapshot: Snapshot
+    database: HardenedDatabase
+
+
 class SnapshotReader:
     """Follows the pointer. Safe to share between threads; a query that is under way keeps its snapshot.
 
     Args:
         folder: where snapshots are published.
-        memory_limit: of each open snapshot, as DuckDB writes it.
-        threads: of each open snapshot.
+        limits: of each open snapshot and its queries.
     """
 
-    def __init__(self, folder: Path, *, memory_limit: str = "256MB", threads: int = 1) -> None:
+    def __init__(self, folder: Path, limits: QueryLimits = DEFAULT_LIMITS) -> None:
         self._folder = folder
-        self._config: dict[str, str | bool | int | float | list[str]] = {
-            "memory_limit": memory_limit,
-            "threads": str(threads),
-            "enable_external_access": "false",
-            "lock_configuration": "true",
-        }
+        self._limits = limits
         self._lock = threading.Lock()
-        self._open: tuple[str, duckdb.DuckDBPyConnection] | None = None
+        self._current: OpenSnapshot | None = None
 
-    @contextlib.contextmanager
-    def cursor(self) -> Iterator[tuple[Snapshot, duckdb.DuckDBPyConnection]]:
-        """The newest snapshot and a cursor on it.
+    @property
+    def current(self) -> OpenSnapshot | None:
+        """What was last opened, without a look at the disk."""
+        return self._current
+
+    def look(self) -> OpenSnapshot:
+        """The newest snapshot, opened if it was not: 10 ms for ten marts.
 
         Raises:
             NoSnapshot: nothing has been published yet.
-            SnapshotUnreadable: the pointer or its file is damaged.
+            SnapshotUnreadable: the pointer or a file is damaged.
         """
         with self._lock:
-            snapshot = read_pointer(self._folder)
-            if snapshot is None:
-                raise NoSnapshot("No marts have been published yet; run warehouse_job.")
-            # The connection before this one is closed when its last cursor is.
-            if self._open is None or self._open[0] != snapshot.file:
-                self._open = (snapshot.file, self._connect(snapshot))
-            cursor = self._open[1].cursor()
-        with contextlib.closing(cursor):
-            yield snapshot, cursor
+            snapshot = self._newest()
+            if self._current is None or self._current.snapshot.version != snapshot.version:
+                # The database before this one is closed when the last query on it has ended.
+                self._current = self._opened(snapshot)
+            elif self._current.snapshot is not snapshot:
+                self._current = OpenSnapshot(snapshot, self._current.database)
+            return self._current
 
     def close(self) -> None:
         """Let go of the open snapshot."""
         with self._lock:
-            if self._open is not None:
-                self._open[1].close()
-                self._open = None
+            self._current = None
 
-    def _connect(self, snapshot: Snapshot) -> duckdb.DuckDBPyConnection:
-        path = self._folder / snapshot.file
+    def _newest(self) -> Snapshot:
+        snapshot = read_pointer(self._folder)
+        if snapshot is None:
+            raise NoSnapshot("No marts have been published yet; run warehouse_job.")
+        return snapshot
+
+    def _opened(self, snapshot: Snapshot) -> OpenSnapshot:
         try:
-            return duckdb.connect(path, read_only=True, config=self._config)
-        except duckdb.Error as error:
-            raise SnapshotUnreadable(f"{path}: {error}; run warehouse_job to publish again.") from error
+            return OpenSnapshot(snapshot, open_snapshot(self._folder, snapshot, self._limits))
+        except DatabaseUnreadable as error:
+            newer = self._newest()
+            if newer.version == snapshot.version:
+                raise SnapshotUnreadable(
+                    f"A file of snapshot {snapshot.version} is damaged or gone; run warehouse_job to publish again."
+                ) from error
+            # Between the two looks so much was published that the files are gone.
+            return self._opened(newer)
+
+
+def open_snapshot(folder: Path, snapshot: Snapshot, limits: QueryLimits = DEFAULT_LIMITS) -> HardenedDatabase:
+    """The marts of a snapshot as one database.
+
+    Raises:
+        DatabaseUnreadable: a file is damaged or gone.
+    """
+    return HardenedDatabase(
+        {name: folder / table.file for name, table in snapshot.tables.items()},
+        views={("marts", name): f"FROM {quoted(name)}.marts.{quoted(name)}" for name in snapshot.tables},
+        limits=limits,
+    )

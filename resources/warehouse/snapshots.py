@@ -1,15 +1,16 @@
-"""Published copies of the marts that may be served: immutable files, a new name each time, and a pointer to the newest.
+"""Published copies of the marts that may be served: immutable files, one a mart, and a pointer to the newest of each.
 
-    <snapshots_dir>/marts-<nanoseconds>.duckdb      tables as marts.<name>
-    <snapshots_dir>/current.json                    which file serves, and what is in it
+    <snapshots_dir>/<mart>-<nanoseconds>.duckdb     one mart, as the table marts.<mart>
+    <snapshots_dir>/snapshot.json                   which files serve, and what is in them
 
-A path is never used twice: a process that has a file open would go on reading the old one under the new name. The
-pointer is replaced at once, so a reader finds the old copy or the new one, whole.
+A mart that did not change keeps its file from one snapshot to the next. A path is never used twice: a process that has
+a file open would go on reading the old one under the new name. The pointer is replaced at once, so a reader finds the
+old copies or the new ones, all of the same moment.
 """
 
 import datetime as dt
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,8 +19,9 @@ import msgspec
 
 from resources.durable_files import replace, sync
 from resources.warehouse.database import Warehouse
+from resources.warehouse.lock import writer_lock
 
-POINTER = "current.json"
+POINTER = "snapshot.json"
 KEPT_SNAPSHOTS = 3
 
 
@@ -44,10 +46,15 @@ SERVED_MARTS: tuple[ServedMart, ...] = (
 
 
 class SnapshotTable(msgspec.Struct, frozen=True):
-    """One mart in a snapshot; equal fingerprints mean equal rows."""
+    """One mart in a snapshot; equal fingerprints mean equal rows. `file` is relative to the folder of snapshots."""
 
     rows: int
     fingerprint: str
+    file: str = ""
+
+    def holds_the_rows_of(self, other: "SnapshotTable") -> bool:
+        """Whether the rows are the same, wherever they are."""
+        return (self.rows, self.fingerprint) == (other.rows, other.fingerprint)
 
 
 class LoadedTo(msgspec.Struct, frozen=True):
@@ -60,22 +67,33 @@ class LoadedTo(msgspec.Struct, frozen=True):
 
 
 class Snapshot(msgspec.Struct, frozen=True):
-    """What the pointer says. `file` is relative to the folder of snapshots."""
+    """What the pointer says.
 
-    file: str
+    `published_at` is when a mart last changed, `checked_at` when all were last found equal to the warehouse's.
+    `older` are the files of the snapshots before, the newest first, which readers may still have open.
+    """
+
+    version: str
     published_at: dt.datetime
     tables: dict[str, SnapshotTable]
     loaded: list[LoadedTo] = []
+    checked_at: dt.datetime | None = None
+    older: list[list[str]] = []
+
+    @property
+    def files(self) -> list[str]:
+        """Its files' names."""
+        return [table.file for table in self.tables.values()]
 
 
 class SnapshotUnreadable(RuntimeError):
-    """The pointer is there and cannot be read, or names a file that is not there."""
+    """The pointer is there and cannot be read, or names a file that is damaged or gone."""
 
 
 def publish_snapshot(
     warehouse: Warehouse, folder: Path, marts: Sequence[ServedMart] = SERVED_MARTS
 ) -> tuple[Snapshot, bool]:
-    """Publish the marts if one of them changed; returns what serves now and whether it is new.
+    """Publish the marts that changed; returns what serves now and whether it is new.
 
     The pointer also says how far the landing zone has been taken, so that a reader without the warehouse can tell
     whether a landed record is in: see `LoadedTo`.
@@ -83,24 +101,36 @@ def publish_snapshot(
     Raises:
         WarehouseMissing: there is no warehouse yet.
         duckdb.CatalogException: a mart does not exist; build the marts first.
+        LockTimeout: a writer, or another publication, took too long.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    current = read_pointer(folder)
-    with warehouse.read() as connection:
-        # Before the copy: what is loaded meanwhile may be in the copy, but is not promised.
+    with writer_lock(folder / ".lock", timeout_s=warehouse.lock_timeout_s, purpose="publish marts"):
+        return _publish(warehouse, folder, marts)
+
+
+def _publish(warehouse: Warehouse, folder: Path, marts: Sequence[ServedMart]) -> tuple[Snapshot, bool]:
+    serving = _serving(folder)
+    # One session for all: the copies are of one moment, and what the pointer promises as loaded is in them.
+    with warehouse.attached() as connection:
         loaded = _loaded(connection)
-        if current is not None and (folder / current.file).exists():
-            tables = {mart.name: describe_mart(connection, mart.name) for mart in marts}
-            if current.tables == tables:
-                unchanged = msgspec.structs.replace(current, loaded=loaded)
-                replace(folder / POINTER, msgspec.json.format(msgspec.json.encode(unchanged)))
-                return unchanged, False
-    name = f"marts-{time.time_ns()}.duckdb"
-    tables = _copy(warehouse, folder / name, marts)
-    snapshot = Snapshot(name, dt.datetime.now(dt.UTC), tables, loaded)
+        found = {mart.name: describe_mart(connection, f"warehouse.marts.{mart.name}") for mart in marts}
+        kept = _kept(folder, serving, found)
+        version = str(time.time_ns())
+        copied = {
+            mart.name: _copy(connection, folder, mart, found[mart.name], version)
+            for mart in marts
+            if mart.name not in kept
+        }
+    now = dt.datetime.now(dt.UTC)
+    tables = {mart.name: kept.get(mart.name) or copied[mart.name] for mart in marts}
+    if serving is not None and serving.tables == tables:
+        snapshot = msgspec.structs.replace(serving, loaded=loaded, checked_at=now)
+    else:
+        older = [] if serving is None else [serving.files, *serving.older][: KEPT_SNAPSHOTS - 1]
+        snapshot = Snapshot(version, now, tables, loaded, checked_at=now, older=older)
     replace(folder / POINTER, msgspec.json.format(msgspec.json.encode(snapshot)))
-    _prune(folder, name)
-    return snapshot, True
+    _prune(folder, {*snapshot.files, *(file for files in snapshot.older for file in files)})
+    return snapshot, serving is None or snapshot.version != serving.version
 
 
 def read_pointer(folder: Path) -> Snapshot | None:
@@ -117,48 +147,83 @@ def read_pointer(folder: Path) -> Snapshot | None:
         raise SnapshotUnreadable(f"{folder / POINTER}: {error}; run warehouse_job to publish again.") from error
 
 
-def describe_mart(connection: duckdb.DuckDBPyConnection, name: str) -> SnapshotTable:
-    """Rows and fingerprint of `marts.<name>`: the sum of the rows' hashes, which their order does not change."""
-    row = connection.execute(f"SELECT count(*), sum(hash(mart)) FROM marts.{name} AS mart").fetchone()  # noqa: S608
+def describe_mart(connection: duckdb.DuckDBPyConnection, table: str) -> SnapshotTable:
+    """Rows and fingerprint of a table: the sum of the rows' hashes, which their order does not change."""
+    return mart_description(connection.execute(description_query(table)).fetchone())
+
+
+def description_query(table: str) -> str:
+    """The query behind `describe_mart`, for readers that have no connection of their own."""
+    return f"SELECT count(*), sum(hash(mart)) FROM {table} AS mart"  # noqa: S608
+
+
+def mart_description(row: Sequence[int | None] | None) -> SnapshotTable:
+    """What `description_query` answered."""
     rows, fingerprint = row if row is not None else (0, None)
-    return SnapshotTable(int(rows), f"{int(fingerprint or 0):x}")
+    return SnapshotTable(int(rows or 0), f"{int(fingerprint or 0):x}")
+
+
+def _serving(folder: Path) -> Snapshot | None:
+    try:
+        return read_pointer(folder)
+    except SnapshotUnreadable:
+        return None  # a new publication is the remedy
+
+
+def _kept(folder: Path, serving: Snapshot | None, found: dict[str, SnapshotTable]) -> dict[str, SnapshotTable]:
+    """The marts whose file goes on serving."""
+    tables = {} if serving is None else serving.tables
+    return {
+        name: table
+        for name, table in tables.items()
+        if name in found and table.holds_the_rows_of(found[name]) and (folder / table.file).is_file()
+    }
 
 
 def _loaded(connection: duckdb.DuckDBPyConnection) -> list[LoadedTo]:
-    known = connection.execute("SELECT 1 FROM duckdb_tables() WHERE schema_name = 'raw' AND table_name = 'loads'")
+    known = connection.execute(
+        "SELECT 1 FROM duckdb_tables() "
+        "WHERE database_name = 'warehouse' AND schema_name = 'raw' AND table_name = 'loads'"
+    )
     if known.fetchone() is None:
         return []
     ends = connection.execute(
-        "SELECT topic, log, kafka_partition, max(last_offset) + 1 FROM raw.loads GROUP BY ALL ORDER BY ALL"
+        "SELECT topic, log, kafka_partition, max(last_offset) + 1 FROM warehouse.raw.loads GROUP BY ALL ORDER BY ALL"
     )
     return [LoadedTo(*row) for row in ends.fetchall()]
 
 
-def _copy(warehouse: Warehouse, path: Path, marts: Sequence[ServedMart]) -> dict[str, SnapshotTable]:
-    """Write the whole file, then give it its name; returns what it holds."""
+def _copy(
+    connection: duckdb.DuckDBPyConnection, folder: Path, mart: ServedMart, found: SnapshotTable, version: str
+) -> SnapshotTable:
+    """Write the whole file, then give it its name."""
+    path = folder / f"{mart.name}-{version}.duckdb"
     temporary = path.with_suffix(".tmp")
+    literal = str(temporary).replace("'", "''")
     try:
-        with warehouse.copy_to(temporary) as connection:
-            connection.execute("CREATE SCHEMA marts")
-            for mart in marts:
-                connection.execute(
-                    f"CREATE TABLE marts.{mart.name} AS "
-                    f"FROM warehouse.marts.{mart.name} ORDER BY {', '.join(mart.order_by)}"
-                )
-            tables = {mart.name: describe_mart(connection, mart.name) for mart in marts}
+        connection.execute(f"ATTACH '{literal}' AS published")
+        try:
+            connection.execute("CREATE SCHEMA published.marts")
+            connection.execute(
+                f"CREATE TABLE published.marts.{mart.name} AS "
+                f"FROM warehouse.marts.{mart.name} ORDER BY {', '.join(mart.order_by)}"
+            )
+        finally:
+            connection.execute("DETACH published")  # writes everything into the file
         sync(temporary)
         temporary.replace(path)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
-    sync(path.parent)
-    return tables
+    sync(folder)
+    return msgspec.structs.replace(found, file=path.name)
 
 
-def _prune(folder: Path, serving: str) -> None:
-    """Readers may still have the one before open, or be about to open it."""
-    older = sorted(path for path in folder.glob("marts-*.duckdb") if path.name < serving)
-    for path in older[: -(KEPT_SNAPSHOTS - 1)]:
-        path.unlink()
-    for leftover in folder.glob("marts-*.tmp*"):
+def _prune(folder: Path, wanted: Iterable[str]) -> None:
+    """Readers may still have the snapshots before open, or be about to open them."""
+    kept = set(wanted)
+    for path in folder.glob("*.duckdb"):
+        if path.name not in kept:
+            path.unlink()
+    for leftover in folder.glob("*.tmp*"):
         leftover.unlink()

@@ -81,13 +81,12 @@ def known_household(settings: Settings, online_store: SqliteOnlineStore) -> str 
 
 def _first_active(reader: SnapshotReader, as_of: dt.date) -> str | None:
     try:
-        with reader.cursor() as (_, published):
-            row = published.execute(_A_HOUSEHOLD, {"as_of": as_of, "days": LOOKBACK_DAYS}).fetchone()
+        found = reader.look().database.run(_A_HOUSEHOLD, {"as_of": as_of, "days": LOOKBACK_DAYS})
     except NoSnapshot:
         return None
     finally:
         reader.close()
-    return None if row is None else str(row[0])
+    return str(found.rows[0][0]) if found.rows else None
 
 
 def _failed(cause: str) -> AssetCheckResult:
