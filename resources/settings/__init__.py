@@ -1,7 +1,6 @@
 """What a deployment chooses, as one typed tree read from `ANALYTICS_*` environment variables."""
 
 from resources.settings.alerts import AlertsSettings
-from resources.settings.alerts import AlertsSettings
 from resources.settings.api import ApiSettings, Auth
 from resources.settings.dagster import DagsterSettings
 from resources.settings.environment import Environment
@@ -19,7 +18,6 @@ from resources.settings.tree import Settings, load_settings
 from resources.settings.warehouse import WarehouseSettings
 
 __all__ = [
-    "AlertsSettings",
     "AlertsSettings",
     "ApiSettings",
     "Auth",

@@ -48,6 +48,10 @@ def find_faults() -> list[Fault]:
         bad = [(variable_name(item["loc"]), item["msg"]) for item in error.errors(include_input=False)]
         return faults + [Fault("bad", variable, reason) for variable, reason in bad if variable not in named]
     faults += [Fault("missing", found.variable, found.reason) for found in missing_settings(settings)]
+    faults += [
+        Fault("bad", variable_name(("alerts", name)), f"has to be https in {settings.environment.value}")
+        for name in settings.alerts.unencrypted(settings.environment)
+    ]
     return faults + [Fault("weak", found.variable, found.reason) for found in weak_secrets(settings)]
 
 

@@ -9,7 +9,6 @@ from pydantic import ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from resources.settings.alerts import AlertsSettings
-from resources.settings.alerts import AlertsSettings
 from resources.settings.api import ApiSettings, Auth
 from resources.settings.dagster import DagsterSettings
 from resources.settings.environment import Environment
@@ -56,7 +55,6 @@ class Settings(BaseSettings):
     replay: ReplaySettings = ReplaySettings()
     schemas: SchemasSettings = SchemasSettings()
     gateway: GatewaySettings = GatewaySettings()
-    alerts: AlertsSettings = AlertsSettings()
     alerts: AlertsSettings = AlertsSettings()
 
     @classmethod
