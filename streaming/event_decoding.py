@@ -6,9 +6,9 @@ which alone decide about it and give the reason (`one_by_one`). The bulk path
 takes the contract's type without its patterns and with times as text, and checks what it left out by columns
 (`column_checks`).
 
-One thing cannot be seen in what was decoded: a field that stands twice, of which the contract checks both and a
-decoder keeps the last. It is seen in the length. A record that is no longer than the shortest JSON with these twelve
-fields, as our door writes it, has nothing twice; in any other the quotes are counted.
+One thing cannot be seen in what was decoded: a key that stands twice, of which a decoder keeps the last. In the
+envelope it is seen in the length: a record that is no longer than the shortest JSON with these twelve fields, as our
+door writes it, has nothing twice; in any other the quotes are counted. In a payload the colons are counted.
 """
 
 from collections.abc import Sequence
@@ -19,6 +19,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from platform_assets.contracts.duplicate_keys import ESCAPED_COLON, keeps_its_colons
 from platform_assets.contracts.events import (
     ENVELOPE_FIELDS,
     MAX_EVENT_BYTES,
@@ -82,9 +83,9 @@ def decode_records(
     `encode_payload` writes them, else as they were sent.
     """
     values = [record.value or b"" for record in records]
-    places, envelopes, payloads = _decoded(values, land)
+    places, envelopes, payloads, colons = _decoded(values, land)
     decoded = values if len(places) == len(values) else [values[place] for place in places]
-    columns, doubtful = _checked(envelopes, payloads, offsets[places], decoded, schemas)
+    columns, doubtful = _checked(envelopes, payloads, colons, offsets[places], decoded, schemas=schemas)
     if len(places) == len(values) and not doubtful.any():
         return columns, []
     sure = np.flatnonzero(~doubtful)
@@ -96,10 +97,12 @@ def decode_records(
     return (in_order_of_offsets(columns, others) if len(others) else columns), refused
 
 
-def _decoded(values: Sequence[bytes], land: bool) -> tuple[list[int], list[_Envelope], list[JsonText]]:
+def _decoded(values: Sequence[bytes], land: bool) -> tuple[list[int], list[_Envelope], list[JsonText], list[int]]:
+    """The places of what can be decoded, its envelopes and payloads, and how many colons each payload needs."""
     places: list[int] = []
     envelopes: list[_Envelope] = []
     payloads: list[JsonText] = []
+    colons: list[int] = []
     for place, value in enumerate(values):
         try:
             envelope = _decode_envelope(value)
@@ -112,15 +115,21 @@ def _decoded(values: Sequence[bytes], land: bool) -> tuple[list[int], list[_Enve
                 # Written as the contract writes it, its values have the very types that the contract wants.
                 if payload != bytes(raw):
                     payload = _converted(envelope.event_name, raw)
+                needed = payload.count(b":")
             else:
                 content = _decode_payload(raw)
                 payload = _encode(content) if land else raw
+                # One for each key, where none is inside a value: then a lean worker need not write the payload again.
+                needed = len(content)
+                if land or bytes(raw).count(b":") != needed:
+                    needed = (payload if land else _encode(content)).count(b":")
         except NOT_DECODABLE:
             continue  # decode_event says what is wrong with it
         places.append(place)
         envelopes.append(envelope)
         payloads.append(payload)
-    return places, envelopes, payloads
+        colons.append(needed)
+    return places, envelopes, payloads, colons
 
 
 def _converted(event_name: str, raw: msgspec.Raw) -> bytes:
@@ -133,8 +142,10 @@ def _converted(event_name: str, raw: msgspec.Raw) -> bytes:
 def _checked(
     envelopes: list[_Envelope],
     payloads: list[JsonText],
+    colons: list[int],
     offsets: NDArray[np.int64],
     values: list[bytes],
+    *,
     schemas: SchemasInForce,
 ) -> tuple[EventColumns, Mask]:
     """All of them as columns, and True where one is to be decided by the contract."""
@@ -163,6 +174,7 @@ def _checked(
             doubtful |= np.fromiter((text in wrong for text in texts[name]), np.bool_, len(envelopes))
     raw_payloads = [envelope.payload for envelope in envelopes]
     doubtful[_may_repeat_fields(columns, (occurred_at, received_at), raw_payloads, values)] = True
+    doubtful[_may_repeat_keys(raw_payloads, colons)] = True
     doubtful[_too_deep(texts["event_name"], raw_payloads)] = True
     doubtful[_misfits_of_schemas(texts["event_name"], raw_payloads, received_us, schemas)] = True
     return columns, doubtful
@@ -194,6 +206,23 @@ def _may_repeat_fields(
 
 def _quotes(text: bytes) -> int:
     return text.count(b'"')
+
+
+def _may_repeat_keys(raw_payloads: list[msgspec.Raw], colons: list[int]) -> list[int]:
+    """The rows whose payload may hold a key twice: it has a colon more than it needs, as decoded.
+
+    With the counting in `_decoded` this costs 0.1 µs an event, 0.3 to 0.6 where nothing lands.
+    """
+    together = b",".join(raw_payloads)
+    # No payload has fewer than it needs, unless some are escaped: where the sums agree, each has as many.
+    if ESCAPED_COLON not in together and together.count(b":") == sum(colons):
+        return []
+    return [
+        row
+        for row, text in enumerate(map(bytes, raw_payloads))
+        if (text.count(b":") != colons[row] or ESCAPED_COLON in text)
+        and not keeps_its_colons(text, _decode_payload(text))
+    ]
 
 
 def _too_deep(names: list[str], raw_payloads: list[msgspec.Raw]) -> list[int]:

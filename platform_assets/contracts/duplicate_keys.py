@@ -11,8 +11,8 @@ import msgspec
 
 from platform_assets.contracts import strict_json
 
-# Only an escaped colon appears out of nowhere when a text is decoded.
-_ESCAPED_COLON = b"\\u003"
+ESCAPED_COLON = b"\\u003"
+"""Only an escaped colon appears out of nowhere when a text is decoded."""
 
 _encoder = msgspec.json.Encoder()
 
@@ -22,7 +22,7 @@ def keeps_its_colons(body: bytes, decoded: object) -> bool:
 
     `decoded` must have as its texts what `body` has. Of a time that was read this holds in UTC only.
     """
-    return _ESCAPED_COLON not in body and _colons(body) == _colons(_encoder.encode(decoded))
+    return ESCAPED_COLON not in body and _colons(body) == _colons(_encoder.encode(decoded))
 
 
 def keep_their_colons(bodies: Sequence[bytes], decoded: Sequence[object]) -> bool:

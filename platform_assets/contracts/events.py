@@ -90,6 +90,7 @@ ENVELOPE_FIELDS: tuple[str, ...] = tuple(field.name for field in msgspec.structs
 
 _new_event_decoder = msgspec.json.Decoder(NewEvent)
 _event_decoder = msgspec.json.Decoder(Event)
+_payload_decoder = msgspec.json.Decoder(dict[str, Any])
 _encoder = msgspec.json.Encoder()
 _named_id = msgspec.json.Decoder(_NamedId)
 
@@ -117,7 +118,8 @@ def decode_event(value: bytes) -> Event:
     """Decode and check a record of the events topic.
 
     Raises:
-        InvalidEvent: as for `decode_new_event`; other producers than the door may write to the log too.
+        InvalidEvent: as for `decode_new_event`; other producers than the door may write to the log too, and whoever
+            reads a record whose key stands twice may take the other value.
     """
     _check_size(value)
     try:
@@ -125,9 +127,26 @@ def decode_event(value: bytes) -> Event:
         _check_time("occurred_at", event.occurred_at)
         _check_time("received_at", event.received_at)
         check_payload(event.event_name, event.payload)
+        _check_keys(value, event)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
         raise InvalidEvent(_reason(error), event_id_of(value)) from None
     return event
+
+
+def decode_payload(event_name: str, text: bytes) -> dict[str, Any]:
+    """Decode and check the text of a payload alone, as landing files and the warehouse hold it.
+
+    Raises:
+        InvalidEvent: as for `decode_new_event`.
+    """
+    try:
+        payload = _payload_decoder.decode(text)
+        check_payload(event_name, payload)
+        if not keeps_its_colons(text, payload):
+            _refuse_duplicate_key(text)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+        raise InvalidEvent(_reason(error)) from None
+    return payload
 
 
 def check_payload(event_name: str, payload: dict[str, Any]) -> None:
@@ -198,13 +217,17 @@ def _check_time(field: str, value: dt.datetime) -> None:
         raise msgspec.ValidationError(f"Expected a time from {EARLIEST.year} to {LATEST.year - 1} - at `$.{field}`")
 
 
-def _check_keys(body: bytes, event: NewEvent) -> None:
+def _check_keys(body: bytes, event: NewEvent | Event) -> None:
     # A time in UTC is written with two colons, in any other zone with one more than some clients wrote: then the
     # counts say nothing. They differ too where a client sends what is the default anyway.
-    in_utc = event.occurred_at is None or event.occurred_at.tzinfo is dt.UTC
-    if in_utc and keeps_its_colons(body, event):
-        return
-    key = duplicate_key(body)
+    received_at = event.received_at if isinstance(event, Event) else None
+    in_utc = all(time is None or time.tzinfo is dt.UTC for time in (event.occurred_at, received_at))
+    if not (in_utc and keeps_its_colons(body, event)):
+        _refuse_duplicate_key(body)
+
+
+def _refuse_duplicate_key(text: bytes) -> None:
+    key = duplicate_key(text)
     if key is not None:
         raise msgspec.ValidationError(f"The key {_encoder.encode(key).decode()} stands twice in one object")
 

@@ -17,6 +17,7 @@ from platform_assets.contracts.events import (
     accept,
     decode_event,
     decode_new_event,
+    decode_payload,
     encode_event,
     event_id_of,
     partition_key,
@@ -119,6 +120,39 @@ def test_payload_that_breaks_its_contract_is_refused_with_the_field(change: dict
         decode_new_event(event(event_name="purchase_line", event_id="p-1", payload=LINE | change))
     assert reason in caught.value.reason
     assert caught.value.event_id == "p-1"
+
+
+@pytest.mark.parametrize(
+    ("whole", "doubled"),
+    [
+        (b'"payload":{"page":"/"}', b'"payload":{"page":"/","page":"/"}'),
+        (b'"payload":{"page":"/"}', b'"payload":{"page":[{"a":1,"b":":"},{"a":1,"\\u0061":1}]}'),
+        (b'"event_name":"page_view"', b'"event_name":"page_view","event_name":"page_view"'),
+    ],
+)
+def test_record_whose_key_stands_twice_is_refused_as_at_the_door(whole: bytes, doubled: bytes) -> None:
+    """Other producers write to the log too, and of two values one reader takes the first and another one the last."""
+    record = encode_event(accepted(event_id="e-1")).replace(whole, doubled)
+    with pytest.raises(InvalidEvent, match="stands twice in one object") as refused:
+        decode_event(record)
+    assert refused.value.event_id == "e-1"
+
+
+def test_payload_by_itself_is_judged_as_in_its_event() -> None:
+    """Landing files and the warehouse hold it as text."""
+    assert decode_payload("page_view", b'{ "a": [1, {"b": 1.5}] }') == {"a": [1, {"b": 1.5}]}
+    assert decode_payload("purchase_line", json.dumps(LINE).encode()) == LINE
+    for name, text in (
+        ("page_view", b'{"a":NaN}'),
+        ("page_view", b'{"a":1,"a":1}'),
+        ("page_view", b"[]"),
+        ("page_view", b'{"a":' * 40 + b"1" + b"}" * 40),
+        ("purchase_line", b"{}"),
+        ("purchase_line", json.dumps(LINE | {"quantity": 1.0}).encode()),
+        ("purchase_line", json.dumps(LINE | {"coupon_match_disc": 0.75}).encode()),
+    ):
+        with pytest.raises(InvalidEvent):
+            decode_payload(name, text)
 
 
 def test_lines_without_units_or_sales_are_kept() -> None:
