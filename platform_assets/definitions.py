@@ -8,6 +8,7 @@ from platform_assets.defs.warehouse.dbt_models import DBT_PROJECT_DIR
 from resources.environments import resources_for
 from resources.settings import Settings, load_settings
 from sensors.landed_events import landed_events_sensor
+from sensors.run_failures import failed_runs_sensor, recovered_runs_sensor, waiting_alerts_sensor
 
 
 def build_definitions(settings: Settings) -> Definitions:
@@ -19,7 +20,7 @@ def build_definitions(settings: Settings) -> Definitions:
     return Definitions.merge(
         load_from_defs_folder(path_within_project=Path(__file__).parent),
         Definitions(
-            sensors=[landed_events_sensor],
+            sensors=[landed_events_sensor, failed_runs_sensor, recovered_runs_sensor, waiting_alerts_sensor],
             resources=resources_for(settings, DBT_PROJECT_DIR),
             executor=in_process_executor,
         ),

@@ -8,6 +8,7 @@ from dagster import InitResourceContext, ResourceDefinition
 from dagster_dbt import DbtCliResource
 
 from resources.landing_zone import LandingZone
+from resources.notifier import notifier_of
 from resources.online_store import SqliteOnlineStore
 from resources.settings import Environment, Settings
 from resources.warehouse import Warehouse
@@ -22,6 +23,7 @@ def resources_for(settings: Settings, dbt_project_dir: Path) -> dict[str, object
 
     Raises:
         EnvironmentIncomplete: staging and prod need parts that exist on one machine only so far.
+        SettingsError: alerts would go to an address that is not https outside development.
     """
     missing = missing_parts(settings)
     if missing:
@@ -34,6 +36,7 @@ def resources_for(settings: Settings, dbt_project_dir: Path) -> dict[str, object
         "warehouse": _plain(Warehouse.of(settings)),
         "landing_zone": _plain(LandingZone(settings.landing_dir)),
         "model_registry": ResourceDefinition(_registry_of(settings)),
+        "notifier": _plain(notifier_of(settings)),
         "online_store": _plain(SqliteOnlineStore(settings.online_store_path)),
         "dbt": DbtCliResource(
             project_dir=str(dbt_project_dir),

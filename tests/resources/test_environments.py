@@ -10,7 +10,7 @@ from resources.settings import Environment, Settings
 
 def test_local_environment_has_every_resource(tmp_path: Path) -> None:
     found = resources_for(Settings(data_dir=tmp_path), Path(__file__).parents[2] / "dbt_project")
-    assert set(found) == {"settings", "warehouse", "landing_zone", "model_registry", "online_store", "dbt"}
+    assert set(found) == {"settings", "warehouse", "landing_zone", "model_registry", "notifier", "online_store", "dbt"}
 
 
 @pytest.mark.parametrize("environment", [Environment.STAGING, Environment.PROD])
