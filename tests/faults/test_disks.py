@@ -1,6 +1,6 @@
 """Disks that fail, fill up or are slow, and a sink that is killed between two steps (F4, F11, F13, F14, F19)."""
 
-import os
+import errno
 import resource
 import subprocess
 import sys
@@ -88,12 +88,13 @@ def test_short_writes_pause_the_worker_and_corrupt_nothing(scene: Scene) -> None
 
 
 @pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 8 MB of its own, as the data folder."""
+def small_disk(tmp_path: Path, rounds: int) -> Iterator[Path]:
+    """A file system of its own as the data folder, of 8 MB and what the events of more rounds take."""
     folder = tmp_path / "data"
     folder.mkdir()
+    size = f"size={8 + 2 * rounds}m"
     mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", str(folder)], capture_output=True, text=True, check=False
+        ["mount", "-t", "tmpfs", "-o", size, "tmpfs", str(folder)], capture_output=True, text=True, check=False
     )
     if mounted.returncode:
         pytest.skip(f"A small file system cannot be mounted here: {mounted.stderr.strip()}")
@@ -111,8 +112,7 @@ def test_full_disk_pauses_the_worker_until_there_is_room(small_disk: Path, scene
         scene.recover(ledger, log)
         scene.moment(1.0)
         ballast = small_disk / "ballast"
-        free = os.statvfs(small_disk)
-        ballast.write_bytes(bytes(free.f_bavail * free.f_frsize))
+        fill(ballast)
         wait_until(lambda: "No space left on device" in paused_reason(worker), scene.workers.logs, 20)
         assert not worker.is_ready
         ballast.unlink()
@@ -122,6 +122,18 @@ def test_full_disk_pauses_the_worker_until_there_is_room(small_disk: Path, scene
     assert worker.end() == 0
     assert not invariants.check_events(ledger, invariants.landed_events(scene.zone))
     scene.check_recovery_times()
+
+
+def fill(ballast: Path) -> None:
+    """Take all the room that there is, whoever else takes of it meanwhile."""
+    with ballast.open("wb", buffering=0) as file:
+        while True:
+            try:
+                file.write(bytes(64 << 10))
+            except OSError as error:
+                if error.errno != errno.ENOSPC:
+                    raise
+                return
 
 
 def paused_reason(worker: Worker) -> str:
