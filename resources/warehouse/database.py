@@ -3,6 +3,7 @@
 import contextlib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import duckdb
 
@@ -98,3 +99,15 @@ def _connect(path: Path | str, *, read_only: bool) -> Iterator[duckdb.DuckDBPyCo
     with contextlib.closing(duckdb.connect(path, read_only=read_only)) as connection:
         connection.execute(f"SET TimeZone = 'UTC'; SET memory_limit = '{MEMORY_LIMIT}'")
         yield connection
+
+
+def one_row(connection: duckdb.DuckDBPyConnection, query: str, values: dict[str, Any] | None = None) -> tuple[Any, ...]:
+    """The first row of a query that always has one, such as a count.
+
+    Raises:
+        duckdb.DataError: it has none.
+    """
+    row = connection.execute(query, values).fetchone()
+    if row is None:
+        raise duckdb.DataError(f"No row from: {query}")
+    return row

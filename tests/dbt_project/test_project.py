@@ -13,7 +13,7 @@ from platform_assets.contracts.landing import (
     REJECTION_COLUMNS,
     WINDOW_COLUMNS,
 )
-from resources.warehouse.landing_loads import SQL_TYPES
+from resources.warehouse.landed_tables import SQL_TYPES
 from tests.dbt_project.dbt_build import DBT_PROJECT, Built
 
 MARTS = {

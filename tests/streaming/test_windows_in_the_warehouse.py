@@ -15,7 +15,8 @@ from platform_assets.contracts.windows import WINDOWS
 from resources.event_log.producer import EventLogProducer
 from resources.event_log.topics import ensure_topics
 from resources.warehouse import Warehouse
-from resources.warehouse.landing_loads import LANDED_TABLES, load_landed
+from resources.warehouse.landed_tables import LANDED_TABLES
+from resources.warehouse.landing_loads import load_landed
 from resources.warehouse.window_comparison import WindowComparison, compare_windows
 from tests.conftest import running_broker
 from tests.streaming.running_worker import Platform

@@ -9,7 +9,7 @@ from platform_assets.defs.ingestion.landing import landed_asset, ranges_check
 from platform_assets.defs.ingestion.raw_landed import raw_asset
 from platform_assets.defs.serving.churn_model import SERVED_CHURN_MODEL
 from platform_assets.defs.stages import Stage
-from resources.warehouse.landing_loads import RAW_PREDICTIONS
+from resources.warehouse.landed_tables import RAW_PREDICTIONS
 
 PREDICTIONS_LOG = Stage.INFERENCE.key("predictions")
 LANDED_PREDICTIONS = Stage.INFERENCE.key("landed_predictions")

@@ -19,7 +19,7 @@ from platform_assets.defs.stages import PLATFORM_TEAM, WAREHOUSE_POOL, Stage
 from resources.landing_compaction import Compacted, compact
 from resources.landing_zone import LandingZone
 from resources.warehouse import Warehouse
-from resources.warehouse.landing_loads import loaded_spans
+from resources.warehouse.loaded_ranges import loaded_spans
 from resources.warehouse.spans import subtract
 
 COMPACTED_FILES = Stage.LANDING.key("compacted_files")

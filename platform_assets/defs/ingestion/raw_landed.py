@@ -1,5 +1,6 @@
 """The landed records in the warehouse, each id once."""
 
+import functools
 from collections.abc import Mapping
 from typing import Any
 
@@ -25,15 +26,15 @@ from platform_assets.defs.materialized import Materialized
 from platform_assets.defs.stages import DATA_TEAM, WAREHOUSE_POOL, Stage
 from resources.landing_zone import LandingZone
 from resources.warehouse import Warehouse
-from resources.warehouse.landing_loads import (
+from resources.warehouse.landed_tables import (
     LOAD_COLUMNS,
     RAW_EVENTS,
     RAW_LATE_EVENTS,
     RAW_REJECTED_EVENTS,
     RAW_WINDOW_RESULTS,
     LandedTable,
-    load_landed,
 )
+from resources.warehouse.landing_loads import LoadResult, load_in_batches
 
 RAW_EVENTS_KEY = Stage.RAW.key("events")
 RAW_REJECTED_EVENTS_KEY = Stage.RAW.key("rejected_events")
@@ -122,13 +123,15 @@ raw_late_events = raw_asset(
 def load_and_check(
     context: AssetExecutionContext, warehouse: Warehouse, landing_zone: LandingZone, table: LandedTable
 ) -> Materialized:
-    """Load in one transaction, then check what was committed."""
-    with warehouse.write(f"load of {table.table}, run {context.op_execution_context.run_id}") as connection:
-        # The files of before the load: more may land while it runs.
-        loaded = load_landed(connection, landing_zone, table)
-    context.log.info(
-        "%s: %d files, %d rows, %d of them new", table.table, loaded.file_count, loaded.row_count, loaded.new_row_count
-    )
+    """Load what had landed when this began, each batch in one transaction, then check what was committed."""
+    purpose = f"load of {table.table}, run {context.op_execution_context.run_id}"
+    batches = []
+    for batch in load_in_batches(warehouse, landing_zone, table, purpose=purpose):
+        context.log.info(
+            "%s: %d files, %d rows, %d of them new", table.table, batch.file_count, batch.row_count, batch.new_row_count
+        )
+        batches.append(batch)
+    loaded = functools.reduce(LoadResult.then, batches)
     with warehouse.read() as connection:
         checks = [check_key(connection, table), check_counts(connection, landing_zone, table)]
         described = describe_table(connection, table)

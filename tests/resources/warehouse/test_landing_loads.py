@@ -12,15 +12,8 @@ import pytest
 
 from resources.landing_zone import LandingZone
 from resources.warehouse import Warehouse
-from resources.warehouse.landing_loads import (
-    LANDED_TABLES,
-    LOAD_COLUMNS,
-    RAW_EVENTS,
-    RAW_WINDOW_RESULTS,
-    LandedTable,
-    LoadResult,
-    load_landed,
-)
+from resources.warehouse.landed_tables import LANDED_TABLES, LOAD_COLUMNS, RAW_EVENTS, RAW_WINDOW_RESULTS, LandedTable
+from resources.warehouse.landing_loads import LoadResult, load_in_batches, load_landed
 from tests.landed_records import RECEIVED_AT, land_windows, window_result
 
 KILLED = """
@@ -28,7 +21,8 @@ import os, signal, sys
 from pathlib import Path
 from resources.landing_zone import LandingZone
 from resources.warehouse import Warehouse
-from resources.warehouse.landing_loads import RAW_EVENTS, load_landed
+from resources.warehouse.landed_tables import RAW_EVENTS
+from resources.warehouse.landing_loads import load_landed
 with Warehouse(Path(sys.argv[1])).write("load") as connection:
     load_landed(connection, LandingZone(Path(sys.argv[2])), RAW_EVENTS)
     os.kill(os.getpid(), signal.SIGKILL)
@@ -63,7 +57,7 @@ def test_empty_landing_zone_makes_empty_tables_with_the_columns_of_the_contract(
     with warehouse.write("load") as connection:
         for target in LANDED_TABLES:
             assert load_landed(connection, landing, target).row_count == 0
-            assert connection.table(target.table).columns == [*target.columns, *LOAD_COLUMNS]
+            assert connection.table(target.table).columns == [*target.columns, *LOAD_COLUMNS, "key_hash"]
             if target.repeats is not None:
                 assert connection.table(target.repeats).columns == [*target.columns, *LOAD_COLUMNS]
 
@@ -76,11 +70,7 @@ def test_same_files_are_loaded_once(warehouse: Warehouse, landing: LandingZone, 
     again = load(warehouse, landing)
     assert (first.file_count, first.row_count, first.new_row_count, first.table_row_count) == (3, 4, 4, 4)
     assert (again.file_count, again.row_count, again.new_row_count, again.table_row_count) == (0, 0, 0, 4)
-    assert recorded(warehouse) == [
-        ("log-1", 0, 0, 1, 2, 2, 0),
-        ("log-1", 0, 2, 2, 1, 1, 0),
-        ("log-1", 1, 0, 0, 1, 1, 0),
-    ]
+    assert recorded(warehouse) == [("log-1", 0, 0, 2, 3, 3, 0), ("log-1", 1, 0, 0, 1, 1, 0)]
 
 
 def test_compacted_file_brings_only_what_was_not_loaded(warehouse: Warehouse, landing: LandingZone, land: Any) -> None:
@@ -164,6 +154,59 @@ def test_rows_of_one_offset_are_told_apart_by_their_row(warehouse: Warehouse, la
         ("a", 0),
         ("b", 2),
     ]
+
+
+def test_two_ids_with_one_hash_are_two_events(warehouse: Warehouse, landing: LandingZone, land: Any) -> None:
+    """The hash only finds candidates: the ids themselves decide."""
+    land(["a"])
+    load(warehouse, landing)
+    with warehouse.write("a collision") as connection:
+        connection.execute("UPDATE raw.events SET key_hash = md5_number_lower('b')")
+    land(["b"], first=1)
+    assert load(warehouse, landing).new_row_count == 1
+
+
+def test_rows_without_a_hash_are_found_again(warehouse: Warehouse, landing: LandingZone, land: Any) -> None:
+    """A file of before the column, or a row that something else wrote."""
+    land(["a"])
+    load(warehouse, landing)
+    with warehouse.write("an old file") as connection:
+        connection.execute("ALTER TABLE raw.events DROP COLUMN key_hash")
+    land(["a", "b"], first=1)
+    assert load(warehouse, landing).new_row_count == 1
+    assert loaded_ids(warehouse) == ["a", "b"]
+
+
+def test_much_is_loaded_in_batches_in_the_order_in_which_it_came(
+    warehouse: Warehouse, landing: LandingZone, land: Any
+) -> None:
+    """So the first of an id stays, whatever partition it is in; a batch is at least one file."""
+    land(["a", "b"], minute=5)
+    land(["b", "c"], first=2, minute=9)
+    land(["c", "d"], partition=1, minute=7)
+    land(["b"], partition=2, minute=1)
+    batches = list(load_in_batches(warehouse, landing, RAW_EVENTS, purpose="load", batch_bytes=1))
+    assert [(batch.file_count, batch.new_row_count) for batch in batches] == [(1, 1), (1, 1), (1, 2), (1, 0)]
+    kept = ask(warehouse, "SELECT event_id, kafka_partition, kafka_offset FROM raw.events ORDER BY event_id")
+    assert kept == [("a", 0, 0), ("b", 2, 0), ("c", 1, 0), ("d", 1, 1)]
+    assert ask(warehouse, "SELECT count(DISTINCT loaded_at) FROM raw.events") == [(3,)]
+    assert [batch.row_count for batch in load_in_batches(warehouse, landing, RAW_EVENTS, purpose="load")] == [0]
+
+
+def test_batches_that_were_committed_stay_when_a_later_one_fails(
+    warehouse: Warehouse, landing: LandingZone, land: Any
+) -> None:
+    """What had landed by a time is said to be loaded only when it is."""
+    land(["a"], minute=1)
+    land(["b"], first=1, minute=2)
+    batches = load_in_batches(warehouse, landing, RAW_EVENTS, purpose="load", batch_bytes=1)
+    assert next(batches).new_row_count == 1
+    del batches
+    assert loaded_ids(warehouse) == ["a"]
+    assert ask(warehouse, "SELECT count(*) FROM raw.load_times") == [(0,)]
+    (rest,) = load_in_batches(warehouse, landing, RAW_EVENTS, purpose="load", batch_bytes=1)
+    assert (rest.file_count, rest.new_row_count, rest.table_row_count) == (1, 1, 2)
+    assert ask(warehouse, "SELECT count(*) FROM raw.load_times") == [(1,)]
 
 
 def test_every_load_says_when_it_listed_the_files(warehouse: Warehouse, landing: LandingZone, land: Any) -> None:

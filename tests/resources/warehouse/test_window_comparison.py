@@ -11,7 +11,8 @@ from platform_assets.contracts.topics import PARTIALS
 from platform_assets.contracts.windows import Aggregate, AggregateFunction, WindowDefinition, WindowType
 from resources.landing_zone import LandingZone
 from resources.warehouse import Warehouse
-from resources.warehouse.landing_loads import LANDED_TABLES, load_landed
+from resources.warehouse.landed_tables import LANDED_TABLES
+from resources.warehouse.landing_loads import load_landed
 from resources.warehouse.window_comparison import WindowComparison, compare_windows
 from tests.landed_records import LOG, event, land_events, land_late_events, land_windows, late_event, window_result
 

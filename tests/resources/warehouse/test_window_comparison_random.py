@@ -14,7 +14,7 @@ from platform_assets.contracts.landing import EVENT_COLUMNS, LATE_COLUMNS, WINDO
 from platform_assets.contracts.topics import EVENTS
 from platform_assets.contracts.windows import WindowType
 from resources.landing_zone import arrow_schema
-from resources.warehouse.landing_loads import LANDED_TABLES, create_landed_table
+from resources.warehouse.landed_tables import LANDED_TABLES, create_landed_table
 from resources.warehouse.window_comparison import compare_windows
 from tests.landed_records import LOG, event, late_event, window_result
 from tests.platform_assets.windows.oracle import Expected, Record, exact, expected_windows

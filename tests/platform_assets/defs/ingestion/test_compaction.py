@@ -11,7 +11,8 @@ from platform_assets.contracts.topics import EVENTS
 from platform_assets.defs.ingestion.compaction import check_rows, compacted_files
 from resources.landing_zone import LandingZone, arrow_schema
 from resources.warehouse import Warehouse
-from resources.warehouse.landing_loads import LANDED_TABLES, load_landed
+from resources.warehouse.landed_tables import LANDED_TABLES
+from resources.warehouse.landing_loads import load_landed
 from tests.landed_records import event, land_events, land_rejections, rejection
 
 

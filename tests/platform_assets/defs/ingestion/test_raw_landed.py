@@ -10,7 +10,7 @@ from platform_assets.defs.ingestion.landed_counts import check_counts, check_key
 from platform_assets.defs.ingestion.raw_landed import raw_events, raw_rejected_events
 from resources.landing_zone import LandingZone
 from resources.warehouse import Warehouse
-from resources.warehouse.landing_loads import RAW_EVENTS
+from resources.warehouse.landed_tables import RAW_EVENTS
 from tests.check_results import shown
 from tests.landed_records import LOG, event, land_events, land_rejections, rejection
 

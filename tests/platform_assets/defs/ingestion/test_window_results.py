@@ -7,7 +7,8 @@ from platform_assets.contracts.windows import WINDOWS, WindowDefinition, WindowT
 from platform_assets.defs.ingestion.window_results import check_repeats, check_windows
 from resources.landing_zone import LandingZone
 from resources.warehouse import Warehouse
-from resources.warehouse.landing_loads import LANDED_TABLES, load_landed
+from resources.warehouse.landed_tables import LANDED_TABLES
+from resources.warehouse.landing_loads import load_landed
 from tests.check_results import shown
 from tests.landed_records import RECEIVED_AT, event, land_events, land_windows, window_result
 
