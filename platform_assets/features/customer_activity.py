@@ -16,7 +16,7 @@ from platform_assets.features.order_span import order_span
 # 7, 28 and 84 are the windows in the names of the features; 84 is LOOKBACK_DAYS. All orders of a day make one active
 # day, so that gaps are at least a day. Sums are rounded to cents, and the standard deviation is made of whole numbers:
 # the engine adds in any order, and a value must not depend on it.
-_FEATURES = """
+FEATURES_STATEMENT = """
 WITH cutoffs AS (
     SELECT DISTINCT unnest($cutoffs::DATE[]) AS cutoff_date
 ),
@@ -132,7 +132,7 @@ LEFT JOIN lines USING (cutoff_date, entity_id)
 ORDER BY cutoff_date, entity_id
 """
 
-_LABELS = """
+LABELS_STATEMENT = """
 WITH cutoffs AS (
     SELECT DISTINCT unnest($cutoffs::DATE[]) AS cutoff_date
 )
@@ -164,7 +164,7 @@ def compute(connection: WarehouseConnection, cutoffs: Sequence[dt.date]) -> pd.D
         One row per (entity_id str, cutoff_date datetime64[us]), then the features of CUSTOMER_ACTIVITY in their order;
         sorted by cut-off and entity.
     """
-    frame = connection.execute(_FEATURES, {"cutoffs": list(cutoffs)}).df()
+    frame = connection.execute(FEATURES_STATEMENT, {"cutoffs": list(cutoffs)}).df()
     return frame.astype({"entity_id": "object", "cutoff_date": "datetime64[us]", **_INTEGERS, **_FLOATS})
 
 
@@ -185,6 +185,6 @@ def label_churn(connection: WarehouseConnection, cutoffs: Sequence[dt.date]) -> 
             "from it on."
         )
     frame = connection.execute(
-        _LABELS, {"cutoffs": list(cutoffs), "lookback_days": LOOKBACK_DAYS, "outcome_days": OUTCOME_DAYS}
+        LABELS_STATEMENT, {"cutoffs": list(cutoffs), "lookback_days": LOOKBACK_DAYS, "outcome_days": OUTCOME_DAYS}
     ).df()
     return frame.astype({"entity_id": "object", "cutoff_date": "datetime64[us]", "churned": "bool"})

@@ -30,6 +30,8 @@ from resources.settings import Settings
 # Passed on so that MLflow does not import the model in a process of its own to find out (7 s).
 _REQUIREMENTS = ("numpy", "scikit-learn", "skops")
 
+_MOST_VERSIONS = 1_000
+
 
 class MlflowRegistry:
     """Runs and models of one MLflow tracking URI; threads may share it.
@@ -116,6 +118,12 @@ class MlflowRegistry:
             aliases = self._client.get_registered_model(name).aliases
         held = tuple(sorted(alias for alias, holder in aliases.items() if str(holder) == found.version))
         return RegisteredVersion(**{**vars(found), "aliases": held})
+
+    def versions(self, name: str) -> list[RegisteredVersion]:
+        """Every version of a model, oldest first; none where there is no such model."""
+        with registry_errors(f"model {name}"):
+            found = self._client.search_model_versions(f"name = '{name}'", max_results=_MOST_VERSIONS)
+        return [self.version(name, number) for number in sorted((str(one.version) for one in found), key=int)]
 
     def by_alias(self, name: str, alias: Alias) -> RegisteredVersion | None:
         """The version that holds an alias, or None where none does."""

@@ -17,7 +17,11 @@ from resources.settings.gateway import GatewaySettings
 from resources.settings.identity import IdentitySettings
 from resources.settings.kafka import KafkaSettings
 from resources.settings.limits import LimitsSettings
+from resources.settings.lineage import LineageSettings
+from resources.settings.metrics import MetricsSettings
 from resources.settings.models import ChurnSettings, RegistrySettings
+from resources.settings.object_storage import ObjectStorageSettings
+from resources.settings.quality import QualitySettings
 from resources.settings.replay import ReplaySettings
 from resources.settings.schemas import SchemasSettings
 from resources.settings.secrets import SecretsSettings
@@ -52,9 +56,13 @@ class Settings(BaseSettings):
     limits: LimitsSettings = LimitsSettings()
     telemetry: TelemetrySettings = TelemetrySettings()
     secrets: SecretsSettings = SecretsSettings()
+    quality: QualitySettings = QualitySettings()
+    s3: ObjectStorageSettings = ObjectStorageSettings()
     replay: ReplaySettings = ReplaySettings()
     schemas: SchemasSettings = SchemasSettings()
     gateway: GatewaySettings = GatewaySettings()
+    metrics: MetricsSettings = MetricsSettings()
+    lineage: LineageSettings = LineageSettings()
     alerts: AlertsSettings = AlertsSettings()
 
     @classmethod
@@ -106,6 +114,11 @@ class Settings(BaseSettings):
         return (self.warehouse.path or self.root / "warehouse" / "analytics.duckdb").resolve()
 
     @property
+    def quality_history_path(self) -> Path:
+        """What came of validations; see `resources.quality.history`."""
+        return self.root / "quality" / "history.sqlite"
+
+    @property
     def schemas_dir(self) -> Path:
         """The registered event schemas; see `resources.event_schemas.folder`."""
         return (self.schemas.dir or self.root / "schemas").resolve()
@@ -114,6 +127,11 @@ class Settings(BaseSettings):
     def snapshots_dir(self) -> Path:
         """Published, immutable copies of the serving marts."""
         return self.root / "serving" / "snapshots"
+
+    @property
+    def lineage_dir(self) -> Path:
+        """Published lineage; see `resources.lineage.store`."""
+        return self.root / "serving" / "lineage"
 
     @property
     def models_dir(self) -> Path:
