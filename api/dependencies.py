@@ -13,6 +13,7 @@ from api.security.client_address import client_address
 from api.services.event_log import EventLog
 from api.services.idempotency import Answers
 from api.services.ingestion import Ingestion
+from api.services.metrics import Metrics
 from api.services.predictions import Predictions
 from api.services.schemas import Schemas
 from platform_assets.contracts.access import Principal
@@ -63,6 +64,12 @@ async def get_schemas(request: Request) -> Schemas:
     return schemas
 
 
+async def get_metrics(request: Request) -> Metrics:
+    """The metrics of the published marts."""
+    metrics: Metrics = request.app.state.metrics
+    return metrics
+
+
 async def get_online_store(request: Request) -> OnlineStore:
     """The newest features."""
     store: OnlineStore = request.app.state.online_store
@@ -95,6 +102,7 @@ TheAnswers = Annotated[Answers, Depends(get_answers)]
 TheIngestion = Annotated[Ingestion, Depends(get_ingestion)]
 ThePredictions = Annotated[Predictions, Depends(get_predictions)]
 TheSchemas = Annotated[Schemas, Depends(get_schemas)]
+TheMetrics = Annotated[Metrics, Depends(get_metrics)]
 TheOnlineStore = Annotated[OnlineStore, Depends(get_online_store)]
 TheIdentity = Annotated[Identity, Depends(get_identity)]
 Caller = Annotated[Principal, Depends(get_caller)]

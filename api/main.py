@@ -15,7 +15,7 @@ from api.envelope import API_VERSION
 from api.middleware import RequestLoggingMiddleware
 from api.openapi import install_openapi
 from api.problems import install_problem_handlers
-from api.routes import events, health, jwks, keys, predictions, schemas, segment, session, tokens, users
+from api.routes import events, health, jwks, keys, metrics, predictions, schemas, segment, session, tokens, users
 from api.security.client_address import ClientAddressMiddleware
 from api.security.cors import AllowedOriginsMiddleware
 from api.security.guard import GuardMiddleware
@@ -29,6 +29,7 @@ from api.services.client_clock import ClockRule
 from api.services.event_log import EventLog
 from api.services.idempotency import Answers
 from api.services.ingestion import Ingestion
+from api.services.metrics import Metrics
 from api.services.predictions import Predictions
 from api.services.schemas import Schemas
 from api.time_limits import TimeLimitMiddleware
@@ -75,6 +76,7 @@ async def lifespan(app: FastAPI) -> AsyncGenerator[None, None]:
     app.state.answers = Answers()
     app.state.online_store = online_store
     app.state.predictions = models
+    app.state.metrics = Metrics(settings)
     event_log.start()
     models.start()
     event_schemas.start()
@@ -84,6 +86,7 @@ async def lifespan(app: FastAPI) -> AsyncGenerator[None, None]:
     await app.state.rate_limits.close()
     await event_schemas.stop()
     await identity.stop()
+    await app.state.metrics.stop()
     await models.stop()
     await event_log.stop()
     online_store.close()
@@ -118,6 +121,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     v1.include_router(segment.router)
     v1.include_router(schemas.router)
     v1.include_router(predictions.router)
+    v1.include_router(metrics.router)
     v1.include_router(tokens.router)
     v1.include_router(users.router)
     v1.include_router(keys.router)

@@ -9,6 +9,7 @@ class Scope(enum.StrEnum):
 
     EVENTS_WRITE = "events:write"
     PREDICTIONS_READ = "predictions:read"
+    METRICS_READ = "metrics:read"
     SCHEMAS_READ = "schemas:read"
     SCHEMAS_WRITE = "schemas:write"
     PIPELINES_READ = "pipelines:read"
@@ -37,7 +38,9 @@ class PrincipalKind(enum.StrEnum):
     DEVELOPER = "developer"
 
 
-_VIEWER = frozenset({Scope.PREDICTIONS_READ, Scope.SCHEMAS_READ, Scope.PIPELINES_READ, Scope.KEYS_OWN})
+_VIEWER = frozenset(
+    {Scope.PREDICTIONS_READ, Scope.METRICS_READ, Scope.SCHEMAS_READ, Scope.PIPELINES_READ, Scope.KEYS_OWN}
+)
 _ENGINEER = _VIEWER | {Scope.EVENTS_WRITE, Scope.SCHEMAS_WRITE, Scope.PIPELINES_OPERATE}
 
 ROLE_SCOPES: dict[Role, frozenset[Scope]] = {

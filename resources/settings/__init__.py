@@ -9,6 +9,7 @@ from resources.settings.gateway import GatewaySettings
 from resources.settings.identity import IdentitySettings
 from resources.settings.kafka import KafkaSettings
 from resources.settings.limits import LimitsSettings
+from resources.settings.metrics import MetricsSettings
 from resources.settings.models import ChurnSettings, RegistrySettings
 from resources.settings.schemas import SchemasSettings
 from resources.settings.secrets import SecretsSettings
@@ -29,6 +30,7 @@ __all__ = [
     "IdentitySettings",
     "KafkaSettings",
     "LimitsSettings",
+    "MetricsSettings",
     "RegistrySettings",
     "SchemasSettings",
     "SecretsSettings",

@@ -34,6 +34,8 @@ class QueryLimits:
 
 
 DEFAULT_LIMITS = QueryLimits()
+# Making Python objects of rows holds the interpreter; between chunks other threads, such as a server's, get their turn.
+_CHUNK_ROWS = 500
 
 
 @dataclass(frozen=True)
@@ -105,7 +107,9 @@ class HardenedDatabase:
             # The result is streamed: rows beyond the limit are never made.
             cursor.execute(sql, parameters)
             columns = tuple(str(column[0]) for column in cursor.description or ())
-            found = cursor.fetchmany(most_rows + 1)
+            found: list[tuple[Any, ...]] = []
+            while len(found) <= most_rows and (chunk := cursor.fetchmany(min(_CHUNK_ROWS, most_rows + 1 - len(found)))):
+                found += chunk
         return QueryRows(columns, found[:most_rows], truncated=len(found) > most_rows)
 
     def ask(

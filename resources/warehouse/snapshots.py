@@ -38,6 +38,7 @@ SERVED_MARTS: tuple[ServedMart, ...] = (
     ServedMart("data_quality_counts", ("rule",)),
     ServedMart("dim_campaigns", ("campaign_id",)),
     ServedMart("dim_products", ("product_id",)),
+    ServedMart("fct_daily_sales", ("order_date", "department", "brand")),
     ServedMart("fct_event_days", ("event_date", "event_name", "source_service")),
     ServedMart("fct_orders", ("ordered_at", "order_id")),
     ServedMart("fct_rejections", ("rejected_at", "rejection_id")),

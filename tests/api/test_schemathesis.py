@@ -21,6 +21,7 @@ from resources.settings import ApiSettings, KafkaSettings, Settings
 from tests.api.conftest import UNLIMITED
 from tests.api.models import promote, put_features
 from tests.conftest import free_port
+from tests.published_marts import publish_marts
 from tests.served_api import REPOSITORY, served_api
 
 pytestmark = pytest.mark.integration
@@ -32,7 +33,7 @@ EXAMPLES = os.environ.get("SCHEMATHESIS_EXAMPLES", "25")
 
 @pytest.fixture(scope="module")
 def address(broker: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The API in strict mode with an administrator, a promoted model and features."""
+    """The API in strict mode with an administrator, a promoted model, features and published marts."""
     settings = Settings(
         data_dir=tmp_path_factory.mktemp("data"),
         kafka=KafkaSettings(bootstrap_servers=broker),
@@ -42,6 +43,7 @@ def address(broker: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[s
     asyncio.run(_add_administrator(settings))
     promote(settings.models_dir, version="1")
     put_features(settings.online_store_path)
+    publish_marts(settings)
     with served_api(settings, ANALYTICS_API__AUTH="required") as found:
         yield found
 

@@ -1,0 +1,88 @@
+"""Answers about metrics as bytes, and those that are kept for the snapshot that serves."""
+
+import csv
+import datetime as dt
+import enum
+import io
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from platform_assets.contracts.metric_queries import MetricQuery
+
+# What a spreadsheet would run (OWASP: CSV injection); a tab or a line break before it changes nothing.
+_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
+
+
+class AnswerForm(enum.StrEnum):
+    """How the rows are written."""
+
+    JSON = "json"
+    CSV = "csv"
+
+
+@dataclass(frozen=True)
+class MetricAnswer:
+    """The rows as they are sent, whether there were more, and the last business day that the mart has."""
+
+    rows: bytes
+    is_truncated: bool
+    data_through: dt.date | None
+
+
+def encode_rows(columns: Sequence[str], rows: Sequence[tuple[Any, ...]], form: AnswerForm) -> bytes:
+    """A JSON array of objects, or CSV with a heading."""
+    if form is AnswerForm.JSON:
+        return msgspec.json.encode([dict(zip(columns, row, strict=True)) for row in rows])
+    text = io.StringIO()
+    writer = csv.writer(text)
+    writer.writerow(columns)
+    writer.writerows([[_without_formula(value) for value in row] for row in rows])
+    return text.getvalue().encode()
+
+
+def _without_formula(value: Any) -> Any:
+    if isinstance(value, str) and value.startswith(_FORMULA_STARTS):
+        return f"'{value}"
+    return value
+
+
+AnswerKey = tuple[str, MetricQuery, AnswerForm]
+
+
+class AnswerCache:
+    """The answers asked for last, of one snapshot, within a number of bytes. For the event loop's thread alone."""
+
+    def __init__(self, max_bytes: int) -> None:
+        self._max_bytes = max_bytes
+        self._bytes = 0
+        self._version = ""
+        self._answers: OrderedDict[AnswerKey, MetricAnswer] = OrderedDict()
+
+    def get(self, key: AnswerKey) -> MetricAnswer | None:
+        """The kept answer."""
+        answer = self._answers.get(key)
+        if answer is not None:
+            self._answers.move_to_end(key)
+        return answer
+
+    def put(self, key: AnswerKey, answer: MetricAnswer) -> None:
+        """Keep an answer; those of another snapshot, and then the ones unused for longest, make room."""
+        if key[0] != self._version:
+            self._answers.clear()
+            self._version, self._bytes = key[0], 0
+        size = _size(answer)
+        if key in self._answers or size > self._max_bytes:
+            return
+        self._answers[key] = answer
+        self._bytes += size
+        while self._bytes > self._max_bytes:
+            _, oldest = self._answers.popitem(last=False)
+            self._bytes -= _size(oldest)
+
+
+def _size(answer: MetricAnswer) -> int:
+    return len(answer.rows) + 2_000  # and the question
