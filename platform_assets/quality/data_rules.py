@@ -7,7 +7,15 @@ from typing import Any
 
 from platform_assets.quality.dataset import Dataset
 from platform_assets.quality.drift import is_drift, measure_drift
-from platform_assets.quality.expectations import ColumnType, CustomSql, Drift, Expectation, Freshness, RowCount
+from platform_assets.quality.expectations import (
+    ColumnType,
+    CustomSql,
+    Drift,
+    Expectation,
+    FilledColumns,
+    Freshness,
+    RowCount,
+)
 from platform_assets.quality.row_rules import CannotJudge
 from platform_assets.quality.samples import shown_value
 from platform_assets.quality.sql_text import is_moment, quoted
@@ -41,6 +49,8 @@ def judge_data(
         case RowCount(min=least, max=most):
             holds = least <= row_count and (most is None or row_count <= most)
             verdict = Verdict(holds, {"rows": row_count, "min": least, "max": most})
+        case FilledColumns():
+            verdict = _filled_columns(dataset, tuple(types))
         case Freshness():
             verdict = _freshness(expectation, dataset, types[expectation.column], now)
         case ColumnType(column=column, data_type=wanted):
@@ -54,6 +64,17 @@ def judge_data(
         case _:
             verdict = Verdict(success=True)  # a column that is there
     return verdict
+
+
+def _filled_columns(dataset: Dataset, columns: tuple[str, ...]) -> Verdict:
+    counts = ", ".join(f"count({quoted(name)})" for name in columns)
+    row = dataset.connection.execute(
+        f"SELECT count(*), {counts} FROM {dataset.relation}",  # noqa: S608 - quoted names
+        dict(dataset.parameters),
+    ).fetchone()
+    rows, *filled = row or (0,)
+    empty = [name for name, count in zip(columns, filled, strict=True) if rows and not count]
+    return Verdict(not empty, {"empty_columns": empty})
 
 
 def _freshness(expectation: Freshness, dataset: Dataset, data_type: str, now: dt.datetime) -> Verdict:

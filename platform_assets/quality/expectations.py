@@ -180,6 +180,12 @@ class UniqueTogether(Expectation, forbid_unknown_fields=True, frozen=True, kw_on
         return self.name or "_".join(("unique_together", *self.columns))
 
 
+class UniqueRows(Expectation, forbid_unknown_fields=True, frozen=True, kw_only=True, tag="unique_rows"):
+    """No row twice: all columns are equal, nulls too. The first passes, its repeats fail."""
+
+    mostly: Share = 1.0
+
+
 class Monotonic(RowExpectation, forbid_unknown_fields=True, frozen=True, kw_only=True, tag="monotonic"):
     """In the order of `by`, within `within` where it is given, a value is not smaller than the one before it.
 
@@ -206,6 +212,10 @@ class RowCount(Expectation, forbid_unknown_fields=True, frozen=True, kw_only=Tru
     def __post_init__(self) -> None:
         if self.max is not None and self.min > self.max:
             raise ValueError(f"`min` {self.min} is larger than `max` {self.max}")
+
+
+class FilledColumns(Expectation, forbid_unknown_fields=True, frozen=True, kw_only=True, tag="filled_columns"):
+    """No column is without any value, unless there are no rows."""
 
 
 class Freshness(ColumnExpectation, forbid_unknown_fields=True, frozen=True, kw_only=True, tag="freshness"):
@@ -259,16 +269,16 @@ AnyExpectation: TypeAlias = (
     | ForeignKey
     | Unique
     | UniqueTogether
+    | UniqueRows
     | Monotonic
     | RowCount
+    | FilledColumns
     | Freshness
     | ColumnExists
     | ColumnType
     | Drift
     | CustomSql
 )
-JudgedByRow: TypeAlias = RowExpectation | UniqueTogether
-"""Those whose failures are rows of the data set."""
 
 
 def _family(value: Any) -> str:

@@ -20,6 +20,7 @@ from platform_assets.quality.expectations import (
     Pattern,
     Range,
     Unique,
+    UniqueRows,
     UniqueTogether,
 )
 from platform_assets.quality.sql_text import Bindings, is_float, is_moment, is_number, quoted, text_literal
@@ -88,6 +89,8 @@ def row_rule(
             rule = _unique((column,), expectation.first_by)
         case UniqueTogether(columns=columns):
             rule = _unique(tuple(columns), expectation.first_by)
+        case UniqueRows():
+            rule = RowRule("true", f"({_place(tuple(types), None)} > 1)", in_order=True)
         case Monotonic():
             rule = _monotonic(expectation)
     return rule
@@ -172,9 +175,13 @@ def _foreign_key(expectation: ForeignKey, data_type: str, reference: Reference) 
 
 def _unique(columns: tuple[str, ...], first_by: str | None) -> RowRule:
     judged = "(" + " AND ".join(f"{_column(name)} IS NOT NULL" for name in columns) + ")"
+    return RowRule(judged, f"({judged} AND {_place(columns, first_by)} > 1)", in_order=True)
+
+
+def _place(columns: tuple[str, ...], first_by: str | None) -> str:
+    """The place of a row among those with the same values, from 1."""
     order = ", ".join([*([_column(first_by)] if first_by else []), _column(ROW_NUMBER)])
-    place = f"row_number() OVER (PARTITION BY {', '.join(map(_column, columns))} ORDER BY {order})"
-    return RowRule(judged, f"({judged} AND {place} > 1)", in_order=True)
+    return f"row_number() OVER (PARTITION BY {', '.join(map(_column, columns))} ORDER BY {order})"
 
 
 def _monotonic(expectation: Monotonic) -> RowRule:

@@ -7,12 +7,15 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from platform_assets.sdk.data_quality import DataQualityFramework, create_common_expectations
     from platform_assets.sdk.experiment_tracker import ExperimentTracker
     from platform_assets.sdk.model_registry import ModelRegistry
 
-__all__ = ["ExperimentTracker", "ModelRegistry"]
+__all__ = ["DataQualityFramework", "ExperimentTracker", "ModelRegistry", "create_common_expectations"]
 
 _HOMES = {
+    "DataQualityFramework": "platform_assets.sdk.data_quality",
+    "create_common_expectations": "platform_assets.sdk.data_quality",
     "ExperimentTracker": "platform_assets.sdk.experiment_tracker",
     "ModelRegistry": "platform_assets.sdk.model_registry",
 }

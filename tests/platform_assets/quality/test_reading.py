@@ -57,4 +57,4 @@ def test_mistake_is_refused_and_named(items: Any, said: str) -> None:
 
 
 def test_every_type_has_a_tag_of_its_own() -> None:
-    assert len(TYPES) == 17
+    assert len(TYPES) == 19

@@ -59,6 +59,7 @@ PLANTED: list[tuple[dict[str, Any], dict[str, list[Any]], list[int], int]] = [
     ({"type": "unique", "column": "a"}, {"a": ["x", "y", "x", None, None, "x"]}, [3, 6], 4),
     ({"type": "unique", "column": "a", "first_by": "t"}, {"a": ["x", "x", "y"], "t": [2, 1, 0]}, [1], 3),
     ({"type": "unique_together", "columns": ["a", "b"]}, {"a": [1, 1, 1, None], "b": [1, 2, 1, 1]}, [3], 3),
+    ({"type": "unique_rows"}, {"a": [1, None, 1, None, 1], "b": [2, 3, 2, 3, 4]}, [3, 4], 5),
     ({"type": "monotonic", "column": "a", "by": "t"}, {"a": [5, 1, 9, 9], "t": [3, 1, 2, 4]}, [1], 4),
     ({"type": "monotonic", "column": "a", "by": "t", "strictly": True}, {"a": [1, 1, None], "t": [1, 2, 3]}, [2], 2),
     (
@@ -169,6 +170,12 @@ def test_rows_columns_and_types_are_judged(make_dataset: MakeDataset) -> None:
     assert result.success_rate == 100 * 3 / 7
 
 
+def test_column_without_any_value_is_named(make_dataset: MakeDataset) -> None:
+    columns = {"a": [1, None], "b": pa.array([None, None], pa.string())}
+    found = only(judged(make_dataset, columns, {"type": "filled_columns"}))
+    assert (found.success, found.details) == (False, {"empty_columns": ["b"]})
+
+
 def test_missing_column_fails_its_expectation_alone(make_dataset: MakeDataset) -> None:
     result = judged(make_dataset, {"a": [1]}, {"type": "not_null", "column": "b"}, {"type": "not_null", "column": "a"})
     assert [found.success for found in result.results] == [False, True]
@@ -250,5 +257,14 @@ def test_names_and_values_with_quotes_are_names_and_values(make_dataset: MakeDat
 
 def test_every_type_of_expectation_is_planted_somewhere() -> None:
     planted = {str(item[0]["type"]) for item in PLANTED}
-    elsewhere = {"foreign_key", "row_count", "freshness", "column_exists", "column_type", "drift", "custom_sql"}
+    elsewhere = {
+        "foreign_key",
+        "row_count",
+        "freshness",
+        "column_exists",
+        "column_type",
+        "filled_columns",
+        "drift",
+        "custom_sql",
+    }
     assert planted | elsewhere == set(TYPES)
