@@ -12,6 +12,7 @@ from platform_assets.contracts.landing import (
     WINDOW_COLUMNS,
 )
 from platform_assets.contracts.topics import EVENTS, LATE, PREDICTIONS, REJECTED, WINDOWS
+from resources.csv_export import csv_text
 from resources.landing_zone import LandingZone, arrow_schema
 from resources.settings import Settings
 from resources.settings.console import err, out
@@ -54,7 +55,7 @@ def sql(settings: Settings, query: str | None, as_csv: bool) -> None:
     finally:
         connection.close()
     if as_csv:
-        _print_csv(columns, rows[:_MOST_ROWS])
+        click.echo(csv_text(columns, rows[:_MOST_ROWS]), nl=False)
     else:
         table = Table(*columns, box=None, pad_edge=False)
         for row in rows[:_MOST_ROWS]:
@@ -85,12 +86,3 @@ def _open(settings: Settings) -> duckdb.DuckDBPyConnection:
             connection.register("nothing_yet", arrow_schema(columns).empty_table())
             connection.execute(f"CREATE TABLE landing.{view} AS FROM nothing_yet")
     return connection
-
-
-def _print_csv(columns: list[str], rows: list[tuple[object, ...]]) -> None:
-    import csv
-    import sys
-
-    writer = csv.writer(sys.stdout)
-    writer.writerow(columns)
-    writer.writerows(rows)

@@ -1,9 +1,7 @@
 """Answers about metrics as bytes, and those that are kept for the snapshot that serves."""
 
-import csv
 import datetime as dt
 import enum
-import io
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,9 +10,7 @@ from typing import Any
 import msgspec
 
 from platform_assets.contracts.metric_queries import MetricQuery
-
-# What a spreadsheet would run (OWASP: CSV injection); a tab or a line break before it changes nothing.
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
+from resources.csv_export import csv_text
 
 
 class AnswerForm(enum.StrEnum):
@@ -37,17 +33,7 @@ def encode_rows(columns: Sequence[str], rows: Sequence[tuple[Any, ...]], form: A
     """A JSON array of objects, or CSV with a heading."""
     if form is AnswerForm.JSON:
         return msgspec.json.encode([dict(zip(columns, row, strict=True)) for row in rows])
-    text = io.StringIO()
-    writer = csv.writer(text)
-    writer.writerow(columns)
-    writer.writerows([[_without_formula(value) for value in row] for row in rows])
-    return text.getvalue().encode()
-
-
-def _without_formula(value: Any) -> Any:
-    if isinstance(value, str) and value.startswith(_FORMULA_STARTS):
-        return f"'{value}"
-    return value
+    return csv_text(columns, rows).encode()
 
 
 AnswerKey = tuple[str, MetricQuery, AnswerForm]
