@@ -58,12 +58,17 @@ class Suite(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=Tru
     def relation(self, table: str, bindings: Bindings, conditions: Sequence[str] = ()) -> str:
         """What stands after FROM for the suite's rows of a table, whose name is quoted already."""
         fields = [
-            f"TRY_CAST(json_extract_string(payload, {bindings.add(f'$.{quoted(name)}')}) AS {kind}) AS {quoted(name)}"
+            f"TRY_CAST(json_extract_string(payload, {bindings.add(_pointer(name))}) AS {kind}) AS {quoted(name)}"
             for name, kind in self.payload.items()
         ]
         where = [f"{quoted(name)} = {bindings.add(value)}" for name, value in self.only.items()]
         condition = " AND ".join([*where, *conditions]) or "true"
         return f"(SELECT {', '.join(['*', *fields])} FROM {table} WHERE {condition})"  # noqa: S608 - quoted names
+
+
+def _pointer(name: str) -> str:
+    """A field of the outermost object as a JSON pointer, which takes any name; a JSON path takes no quotes."""
+    return "/" + name.replace("~", "~0").replace("/", "~1")
 
 
 def read_suite(text: bytes) -> Suite:
