@@ -13,6 +13,7 @@ from api.security.client_address import client_address
 from api.services.event_log import EventLog
 from api.services.idempotency import Answers
 from api.services.ingestion import Ingestion
+from api.services.lineage import Lineage
 from api.services.metrics import Metrics
 from api.services.predictions import Predictions
 from api.services.schemas import Schemas
@@ -70,6 +71,12 @@ async def get_metrics(request: Request) -> Metrics:
     return metrics
 
 
+async def get_lineage(request: Request) -> Lineage:
+    """The published lineage."""
+    lineage: Lineage = request.app.state.lineage
+    return lineage
+
+
 async def get_online_store(request: Request) -> OnlineStore:
     """The newest features."""
     store: OnlineStore = request.app.state.online_store
@@ -103,6 +110,7 @@ TheIngestion = Annotated[Ingestion, Depends(get_ingestion)]
 ThePredictions = Annotated[Predictions, Depends(get_predictions)]
 TheSchemas = Annotated[Schemas, Depends(get_schemas)]
 TheMetrics = Annotated[Metrics, Depends(get_metrics)]
+TheLineage = Annotated[Lineage, Depends(get_lineage)]
 TheOnlineStore = Annotated[OnlineStore, Depends(get_online_store)]
 TheIdentity = Annotated[Identity, Depends(get_identity)]
 Caller = Annotated[Principal, Depends(get_caller)]

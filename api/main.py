@@ -15,7 +15,20 @@ from api.envelope import API_VERSION
 from api.middleware import RequestLoggingMiddleware
 from api.openapi import install_openapi
 from api.problems import install_problem_handlers
-from api.routes import events, health, jwks, keys, metrics, predictions, schemas, segment, session, tokens, users
+from api.routes import (
+    events,
+    health,
+    jwks,
+    keys,
+    lineage,
+    metrics,
+    predictions,
+    schemas,
+    segment,
+    session,
+    tokens,
+    users,
+)
 from api.security.client_address import ClientAddressMiddleware
 from api.security.cors import AllowedOriginsMiddleware
 from api.security.guard import GuardMiddleware
@@ -29,6 +42,7 @@ from api.services.client_clock import ClockRule
 from api.services.event_log import EventLog
 from api.services.idempotency import Answers
 from api.services.ingestion import Ingestion
+from api.services.lineage import Lineage
 from api.services.metrics import Metrics
 from api.services.predictions import Predictions
 from api.services.schemas import Schemas
@@ -77,6 +91,7 @@ async def lifespan(app: FastAPI) -> AsyncGenerator[None, None]:
     app.state.online_store = online_store
     app.state.predictions = models
     app.state.metrics = Metrics(settings)
+    app.state.lineage = Lineage(settings.lineage_dir)
     event_log.start()
     models.start()
     event_schemas.start()
@@ -122,6 +137,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     v1.include_router(schemas.router)
     v1.include_router(predictions.router)
     v1.include_router(metrics.router)
+    v1.include_router(lineage.router)
     v1.include_router(tokens.router)
     v1.include_router(users.router)
     v1.include_router(keys.router)

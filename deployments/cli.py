@@ -13,14 +13,18 @@ _COMMANDS: dict[str, str] = {
     "reset": "deployments.local.commands:reset",
     "config": "resources.settings.commands:config",
     "sql": "platform_assets.commands:sql",
+    "lineage": "resources.lineage.commands:lineage",
+    "metrics": "resources.warehouse.metric_commands:metrics",
     "rejected": "resources.rejected_events.commands:rejected",
     "schemas": "resources.event_schemas.commands:schemas",
+    "contract": "resources.contracts.commands:contract",
     "gateway": "deployments.gateway.commands:gateway",
     "users": "resources.identity.commands:users",
     "keys": "resources.identity.commands:keys",
     "audit": "resources.identity.commands:audit",
     "identity": "resources.identity.commands:identity",
     "alerts": "resources.notifier.commands:alerts",
+    "warehouse": "resources.warehouse.rebuild_commands:warehouse",
 }
 
 

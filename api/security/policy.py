@@ -43,6 +43,8 @@ POLICY: dict[tuple[str, str], Access | Scope] = {
     ("POST", "/v1/schemas/{event_name}"): Scope.SCHEMAS_WRITE,
     ("GET", "/v1/metrics"): Scope.METRICS_READ,
     ("GET", "/v1/metrics/{name}"): Scope.METRICS_READ,
+    ("GET", "/v1/lineage"): Scope.PIPELINES_READ,
+    ("GET", "/v1/lineage/{asset}"): Scope.PIPELINES_READ,
     ("POST", "/v1/predictions/{model}"): Scope.PREDICTIONS_READ,
     ("GET", "/v1/predictions/{model}/{entity}"): Scope.PREDICTIONS_READ,
     # The password or the refresh token in the body is the credential.

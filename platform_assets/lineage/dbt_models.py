@@ -31,7 +31,7 @@ def add_dbt_models(builder: GraphBuilder, manifest: Mapping[str, Any]) -> None:
     reader = _ManifestReader(builder, manifest)
     for source in manifest["sources"].values():
         reader.add_source(source)
-    for node in _in_order(manifest):
+    for node in in_order(manifest):
         reader.add_node(node)
 
 
@@ -47,7 +47,7 @@ def asset_name(node: Mapping[str, Any]) -> str:
     return f"{schema}/{name}" if schema else str(name)
 
 
-def _in_order(manifest: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+def in_order(manifest: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
     """Models, snapshots and seeds, each after what it reads."""
     nodes = {
         key: node

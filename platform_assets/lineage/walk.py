@@ -52,6 +52,11 @@ def walk(
         return _walk_assets(graph, start, direction, depth)
     steps = _steps_after if direction is Direction.DOWNSTREAM else _steps_before
     reached = {start: Reached(start, Influence.DIRECT, 0, None, None)}
+    # A column that holds fields is all of them.
+    for column in graph.assets[start.asset].columns:
+        if column.name.startswith(f"{start.column}.") and not is_rows(start.column):
+            field = Place(start.asset, column.name)
+            reached[field] = Reached(field, Influence.DIRECT, 0, start, None)
     # What direct edges reach first: the rest of the walk then leaves it alone.
     _spread(reached, lambda place: steps(graph, place), depth, Influence.DIRECT)
     if conditions:

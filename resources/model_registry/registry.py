@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from platform_assets.modeling import safe_format
-from platform_assets.modeling.manifest import MODEL_FILE, digest
+from platform_assets.modeling.manifest import MODEL_FILE, digest, safe_name
 from platform_assets.modeling.safe_format import Classifier
 from resources.model_registry.database import open_client
 from resources.model_registry.tracking import RunTracking
@@ -122,7 +122,7 @@ class MlflowRegistry:
     def versions(self, name: str) -> list[RegisteredVersion]:
         """Every version of a model, oldest first; none where there is no such model."""
         with registry_errors(f"model {name}"):
-            found = self._client.search_model_versions(f"name = '{name}'", max_results=_MOST_VERSIONS)
+            found = self._client.search_model_versions(f"name = '{safe_name(name)}'", max_results=_MOST_VERSIONS)
         return [self.version(name, number) for number in sorted((str(one.version) for one in found), key=int)]
 
     def by_alias(self, name: str, alias: Alias) -> RegisteredVersion | None:

@@ -13,6 +13,7 @@ from tests.api.security.conftest import Door
 
 _EXAMPLES = {
     "model": "churn", "entity": "1", "name": "favicon.png", "event_name": "page_viewed", "version": "1",
+    "asset": "marts.fct_orders",
     "user_id": "usr_0123456789abcdef0123456789ab", "key_id": "key_0123456789abcdef0123456789ab",
 }  # fmt: skip
 _CALLERS = ["anonymous", *(role.value for role in Role), "api key", "write key"]
