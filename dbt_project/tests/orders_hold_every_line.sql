@@ -1,4 +1,4 @@
--- The orders' lines and sales are those of the order lines, to the cent.
+-- The orders' lines are those of the order lines, and in a full test their sales to the cent.
 {# Dagster shows a test of several models as the check of the one that it names here. #}
 {{ config(meta={"dagster": {"ref": {"name": "fct_orders"}}}) }}
 
@@ -6,23 +6,29 @@ with
 
 lines as (
     select
-        count(*) as line_count,
-        {{ sum_money("sales_value") }} as sales_value
+        {% if all_rows_are_tested() -%}
+        {{ sum_money("sales_value") }} as sales_value,
+        {% endif -%}
+        count(*) as line_count
     from {{ ref("fct_order_lines") }}
 ),
 
 orders as (
     select
-        coalesce(sum(line_count), 0) as line_count,
-        {{ sum_money("sales_value") }} as sales_value
+        {% if all_rows_are_tested() -%}
+        {{ sum_money("sales_value") }} as sales_value,
+        {% endif -%}
+        coalesce(sum(line_count), 0) as line_count
     from {{ ref("fct_orders") }}
 )
 
 select
     lines.line_count,
-    lines.sales_value,
-    orders.line_count as order_line_count,
-    orders.sales_value as order_sales_value
+    orders.line_count as order_line_count
 from lines
 cross join orders
-where lines.line_count != orders.line_count or abs(lines.sales_value - orders.sales_value) >= 0.005
+where
+    lines.line_count != orders.line_count
+    {%- if all_rows_are_tested() %}
+    or abs(lines.sales_value - orders.sales_value) >= 0.005
+    {%- endif %}

@@ -84,8 +84,8 @@ def test_sessions_are_runs_of_purchases_less_than_half_an_hour_apart(
     assert len(starts) < len(orders)
 
 
-def test_event_days_count_every_event(built: Built, lines: pd.DataFrame) -> None:
-    days = lines["at"].dt.date.value_counts().to_dict()
+def test_event_days_count_every_event_by_the_day_in_new_york(built: Built, lines: pd.DataFrame) -> None:
+    days = lines["at"].dt.tz_convert("America/New_York").dt.date.value_counts().to_dict()
     assert dict(built.rows("select event_date, event_count from marts.fct_event_days")) == days
     kinds = "select distinct event_name, source_service, last_received_at from marts.fct_event_days"
     assert built.rows(kinds) == [(PURCHASE_LINE, "complete_journey", RECEIVED_AT)]

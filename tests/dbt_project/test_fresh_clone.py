@@ -18,6 +18,6 @@ def test_fresh_clone_builds_an_empty_warehouse(tmp_path: Path) -> None:
         counts = {table: connection.table(f"{schema}.{table}").count("*").fetchall() for schema, table in tables}
         rules = connection.sql("select sum(row_count)::bigint, sum(total_rows)::bigint from marts.data_quality_counts")
         assert rules.fetchall() == [(0, 0)]
-    assert {schema for schema, _ in tables} == {"raw", "staging", "intermediate", "marts"}
+    assert {schema for schema, _ in tables} == {"raw", "staging", "intermediate", "marts", "tests"}
     assert counts.pop("data_quality_counts") != [(0,)]
     assert set(map(str, counts.values())) == {"[(0,)]"}

@@ -5,5 +5,6 @@ select
     entity_id,
     probability,
     features_as_of,
-    predicted_at
+    predicted_at,
+    loaded_at
 from {{ source("raw", "predictions") }}

@@ -1,35 +1,43 @@
-{%- set line_rules = {
-    "line_is_without_units": "is_without_units",
-    "line_is_without_sales": "is_without_sales",
-    "line_is_sale_without_units": "is_sale_without_units",
-    "line_is_giveaway": "is_giveaway",
-    "line_is_bulk_quantity": "is_bulk_quantity",
-    "line_is_of_unknown_product": "is_product_unknown",
-    "line_is_without_household": "household_id is null",
-} -%}
+{%- set line_rules = [
+    "line_is_without_units",
+    "line_is_without_sales",
+    "line_is_sale_without_units",
+    "line_is_giveaway",
+    "line_is_bulk_quantity",
+    "line_is_of_unknown_product",
+    "line_is_without_household",
+] -%}
 {%- set treatments = {"door": "refused at the door", "stream": "rejected by the stream"} -%}
 
 with
 
-lines as (
+counted_lines as (
     select
-        {%- for rule, condition in line_rules.items() %}
-        count(*) filter (where {{ condition }}) as {{ rule }},
-        {%- endfor %}
-        count(*) as line_count
-    from {{ ref("fct_order_lines") }}
+        rule,
+        sum(row_count) as row_count,
+        sum(total_rows) as total_rows
+    from {{ ref("fct_quality_days") }}
+    group by rule
 ),
 
-line_rules as (
+-- Every rule has its row, so that "none" is said and not left out.
+known_line_rules as (
     {%- for rule in line_rules %}
     select
         '{{ rule }}' as rule,
-        {{ rule }} as row_count,
-        line_count as total_rows,
         '{{ "kept" if rule == "line_is_without_household" else "kept and flagged" }}' as treatment
-    from lines
     {{ "union all" if not loop.last }}
     {%- endfor %}
+),
+
+line_rules as (
+    select
+        known_line_rules.rule,
+        coalesce(counted_lines.row_count, 0) as row_count,
+        coalesce(counted_lines.total_rows, 0) as total_rows,
+        known_line_rules.treatment
+    from known_line_rules
+    left join counted_lines on known_line_rules.rule = counted_lines.rule
 ),
 
 coupon_rules as (
@@ -69,7 +77,7 @@ rejected as (
     from rejected_still
 ),
 
--- Every class has its row, so that "none" is said and not left out.
+-- Every class, too.
 rejection_classes as (
     {%- for origin, treatment in treatments.items() %}
     {%- set outer_last = loop.last %}

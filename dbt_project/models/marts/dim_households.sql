@@ -5,7 +5,8 @@ households as (
 ),
 
 demographics as (
-    select * from {{ ref("stg_shop__demographics") }}
+    select * from {{ ref("snap_shop__demographics") }}
+    where dbt_valid_to is null
 ),
 
 orders as (

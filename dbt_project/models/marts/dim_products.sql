@@ -6,4 +6,5 @@ select
     product_category,
     product_type,
     package_size
-from {{ ref("stg_shop__products") }}
+from {{ ref("int_products__current") }}
+where is_in_catalogue

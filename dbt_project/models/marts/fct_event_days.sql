@@ -1,78 +1,115 @@
 {{
     config(
         materialized="incremental",
-        incremental_strategy="delete+insert",
-        unique_key="event_date",
-        on_schema_change="fail"
+        incremental_strategy="replace",
+        incremental_predicates=[
+            "target.event_date = fresh.event_date",
+            "target.event_name = fresh.event_name",
+            "target.source_service = fresh.source_service",
+        ],
+        event_time="event_date",
+        tags=["daily"]
     )
 }}
 
 {#
-    Only the days that new events belong to are computed again. Raw events are only ever added, so a day is what it was
-    when its number of events is; the two times find a raw table that was loaded anew. A test compares all days with a
-    full computation: after a change of this model run it with --full-refresh.
+    New events are added to what is held of their days: counts, earliest and latest need no second look at the events that
+    were counted before. Days that were asked for are counted anew.
 #}
+{%- set recounts = is_incremental() and days_are_asked() %}
+
 with
 
 events as (
     select
-        cast(timezone('UTC', occurred_at) as date) as event_date,
+        {{ business_date("occurred_at") }} as event_date,
         event_name,
         source_service,
         occurred_at,
-        received_at
+        received_at,
+        loaded_at
     from {{ ref("stg_events__events") }}
+    {%- if is_incremental() %}
+    where loaded_at > {{ watermark() }}
+    {%- endif %}
+    {%- if recounts %}
+    union all
+    select
+        {{ business_date("occurred_at") }} as event_date,
+        event_name,
+        source_service,
+        occurred_at,
+        received_at,
+        loaded_at
+    from {{ ref("stg_events__events") }}
+    where loaded_at <= {{ watermark() }} and {{ is_in_asked_days("occurred_at") }}
+    {%- endif %}
 ),
 
-{% if is_incremental() -%}
-days as (
+counted as (
     select
         event_date,
+        event_name,
+        source_service,
         count(*) as event_count,
         min(occurred_at) as first_occurred_at,
-        max(received_at) as last_received_at
+        max(received_at) as last_received_at,
+        max(loaded_at) as loaded_at
     from events
-    group by event_date
+    group by event_date, event_name, source_service
+)
+
+{%- if is_incremental() %},
+
+held as (
+    select *
+    from {{ this }}
+    where
+        (event_date, event_name, source_service) in (
+            select
+                counted.event_date,
+                counted.event_name,
+                counted.source_service
+            from counted
+        )
+        {%- if recounts %}
+        and not {{ is_asked_day("event_date") }}
+        {%- endif %}
 ),
 
-held_days as (
+combined as (
     select
         event_date,
-        sum(event_count) as event_count,
-        min(first_occurred_at) as first_occurred_at,
-        max(last_received_at) as last_received_at
-    from {{ this }}
-    group by event_date
-),
-
-touched_days as (
-    select event_date from days
-    except
-    select days.event_date
-    from days
-    inner join held_days
-        on
-            days.event_date = held_days.event_date
-            and days.event_count = held_days.event_count
-            and days.first_occurred_at = held_days.first_occurred_at
-            and days.last_received_at = held_days.last_received_at
-),
-{%- endif %}
-
-touched as (
-    select events.*
-    from events
-    {% if is_incremental() -%}
-    inner join touched_days on events.event_date = touched_days.event_date
-    {%- endif %}
+        event_name,
+        source_service,
+        event_count,
+        first_occurred_at,
+        last_received_at,
+        loaded_at
+    from counted
+    union all
+    select
+        event_date,
+        event_name,
+        source_service,
+        event_count,
+        first_occurred_at,
+        last_received_at,
+        loaded_at
+    from held
 )
 
 select
     event_date,
     event_name,
     source_service,
-    count(*) as event_count,
-    min(occurred_at) as first_occurred_at,
-    max(received_at) as last_received_at
-from touched
+    cast(sum(event_count) as bigint) as event_count,
+    min(first_occurred_at) as first_occurred_at,
+    max(last_received_at) as last_received_at,
+    max(loaded_at) as loaded_at
+from combined
 group by event_date, event_name, source_service
+{%- else %}
+
+select * from counted
+{%- endif %}

@@ -1,22 +1,100 @@
+{{
+    config(
+        materialized="incremental",
+        incremental_strategy="replace",
+        incremental_predicates=[
+            "target.event_id = fresh.event_id",
+            "target.order_date = fresh.order_date",
+            "fresh.loaded_at <= (select loaded_at from marts.fct_order_lines order by loaded_at desc limit 1)",
+        ],
+        event_time="order_date",
+        tags=["daily"]
+    )
+}}
+
+{#
+    Computed are the lines that are new, those whose product has changed, and those of days that were asked for. The three
+    have no line in common, and only the latter two can stand in the table already.
+#}
+with
+
+staged as (
+    select * from {{ ref("stg_events__purchase_lines") }}
+),
+
+products as (
+    select * from {{ ref("int_products__current") }}
+),
+
+{% if is_incremental() -%}
+changed_products as (
+    select product_id
+    from products
+    where changed_at > {{ watermark("product_changed_at") }}
+),
+
+new_lines as (
+    select *
+    from staged
+    where loaded_at > {{ watermark() }}
+),
+
+renewed_lines as (
+    select *
+    from staged
+    where
+        loaded_at <= {{ watermark() }}
+        and product_id in (select changed_products.product_id from changed_products)
+),
+
+{% if days_are_asked() -%}
+asked_lines as (
+    select *
+    from staged
+    where
+        loaded_at <= {{ watermark() }}
+        and {{ is_in_asked_days("ordered_at") }}
+        and product_id not in (select changed_products.product_id from changed_products)
+),
+
+{% endif -%}
+lines as (
+    select * from new_lines
+    union all
+    select * from renewed_lines
+    {%- if days_are_asked() %}
+    union all
+    select * from asked_lines
+    {%- endif %}
+)
+{%- else -%}
+lines as (
+    select * from staged
+)
+{%- endif %}
+
 select
-    event_id,
-    order_id,
-    household_id,
-    product_id,
-    store_id,
-    ordered_at,
-    order_date,
-    department,
-    brand,
-    quantity,
-    sales_value,
-    retail_disc,
-    coupon_disc,
-    coupon_match_disc,
-    is_without_units,
-    is_without_sales,
-    is_sale_without_units,
-    is_giveaway,
-    is_bulk_quantity,
-    is_product_unknown
-from {{ ref("int_purchase_lines__flagged") }}
+    lines.event_id,
+    lines.order_id,
+    lines.household_id,
+    lines.product_id,
+    lines.store_id,
+    lines.ordered_at,
+    {{ business_date("lines.ordered_at") }} as order_date,
+    products.department,
+    products.brand,
+    lines.quantity,
+    lines.sales_value,
+    lines.retail_disc,
+    lines.coupon_disc,
+    lines.coupon_match_disc,
+    lines.quantity <= 0 as is_without_units,
+    lines.sales_value <= 0 as is_without_sales,
+    lines.quantity <= 0 and lines.sales_value > 0 as is_sale_without_units,
+    lines.quantity > 0 and lines.sales_value <= 0 as is_giveaway,
+    lines.quantity > 1000 as is_bulk_quantity,
+    products.is_in_catalogue is not true as is_product_unknown,
+    lines.loaded_at,
+    products.changed_at as product_changed_at
+from lines
+left join products on lines.product_id = products.product_id

@@ -1,3 +1,5 @@
+{{ config(materialized="incremental", incremental_strategy="append") }}
+
 select
     result_id,
     window_name,
@@ -9,5 +11,9 @@ select
     sales,
     units,
     aggregates,
-    emitted_at
+    emitted_at,
+    loaded_at
 from {{ ref("stg_events__window_results") }}
+{%- if is_incremental() %}
+where loaded_at > {{ watermark() }}
+{%- endif %}

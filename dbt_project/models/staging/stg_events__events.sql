@@ -10,5 +10,6 @@ select
     schema_version,
     correlation_id,
     traceparent,
-    payload
+    payload,
+    loaded_at
 from {{ source("raw", "events") }}

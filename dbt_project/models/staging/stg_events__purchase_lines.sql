@@ -1,5 +1,5 @@
-{# A table: the payload's JSON is parsed once, and everything downstream reads typed columns. #}
-{{ config(materialized="table") }}
+{# A table: the payload's JSON is parsed once, when its event is new, and everything downstream reads typed columns. #}
+{{ config(materialized="incremental", incremental_strategy="append") }}
 
 with
 
@@ -8,6 +8,7 @@ purchase_events as (
         event_id,
         user_id,
         occurred_at,
+        loaded_at,
         {{
             json_fields(
                 "payload",
@@ -24,13 +25,18 @@ purchase_events as (
             )
         }} as purchase
     from {{ ref("stg_events__events") }}
-    where event_name = 'purchase_line'
+    where
+        event_name = 'purchase_line'
+        {%- if is_incremental() %}
+        and loaded_at > {{ watermark() }}
+        {%- endif %}
 )
 
 select
     event_id,
     user_id as household_id,
     occurred_at as ordered_at,
+    loaded_at,
     purchase['basket_id'] as order_id,
     purchase['product_id'] as product_id,
     purchase['store_id'] as store_id,

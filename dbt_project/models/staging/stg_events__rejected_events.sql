@@ -1,3 +1,6 @@
+{# A table: bodies, of up to 100 kB each, are read for the event's name once. #}
+{{ config(materialized="incremental", incremental_strategy="append") }}
+
 select
     rejection_id,
     event_id,
@@ -7,5 +10,9 @@ select
     reason,
     {{ rejection_class("reason") }} as reason_class,
     rejected_at,
-    correlation_id
+    correlation_id,
+    loaded_at
 from {{ source("raw", "rejected_events") }}
+{%- if is_incremental() %}
+where loaded_at > {{ watermark() }}
+{%- endif %}

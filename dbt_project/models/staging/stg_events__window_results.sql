@@ -19,6 +19,7 @@ select
     aggregates,
     watermark,
     emitted_at,
+    loaded_at,
     parsed['sales'] as sales,
     parsed['units'] as units
 from results

@@ -1,7 +1,4 @@
-{# Passes when no two rows agree in all of the columns. #}
+{# Passes when no two rows agree in all of the columns; a combination with a null is none. #}
 {% test unique_combination(model, columns) %}
-    select {{ columns | join(", ") }}
-    from {{ model }}
-    group by {{ columns | join(", ") }}
-    having count(*) > 1
+{{ repeated_keys(model, columns) }}
 {% endtest %}
