@@ -25,9 +25,17 @@ from platform_assets.defs.stages import Stage
 from resources.landing_zone import LandingZone, arrow_schema
 from resources.settings import Settings
 from resources.warehouse.snapshots import POINTER, LoadedTo, Snapshot
-from sensors.landed_events import SETTLED_AFTER_S, UNFINISHED, WAITS_AT_MOST_S, landed_events_sensor
+from sensors.landed_events import (
+    MOST_DEATHS,
+    SETTLED_AFTER_S,
+    UNFINISHED,
+    WAITS_AT_MOST_S,
+    landed_events_sensor,
+)
+from tests.landed_records import event, land_events
 
 SETTLED = SETTLED_AFTER_S + 1
+STEP_FAILED = {"dagster/failure_reason": "STEP_FAILURE"}
 
 
 @pytest.fixture
@@ -152,10 +160,70 @@ def test_load_that_a_stop_cancelled_is_asked_for_again_with_another_key(
 def test_load_that_failed_waits_for_new_data_or_a_person(landing: LandingZone, instance: DagsterInstance) -> None:
     land(landing, 0, 9)
     _, cursor = requested(tick(landing, instance))
-    instance.create_run_for_job(_stand_in_job(), status=DagsterRunStatus.FAILURE)
+    instance.create_run_for_job(_stand_in_job(), status=DagsterRunStatus.FAILURE, tags=STEP_FAILED)
     assert "failed" in reason(tick(landing, instance, cursor))
     land(landing, 10, 19)
     requested(tick(landing, instance, cursor))
+
+
+def test_load_whose_process_was_killed_is_asked_for_again_but_not_for_ever(
+    landing: LandingZone, instance: DagsterInstance
+) -> None:
+    land(landing, 0, 9)
+    _, cursor = requested(tick(landing, instance))
+    keys = set()
+    for _ in range(MOST_DEATHS):
+        request, _ = requested(tick(landing, instance, cursor))
+        keys.add(request.run_key)
+        instance.create_run_for_job(_stand_in_job(), status=DagsterRunStatus.FAILURE)
+    assert len(keys) == MOST_DEATHS
+    assert "were killed" in reason(tick(landing, instance, cursor))
+    land(landing, 10, 19)
+    requested(tick(landing, instance, cursor))
+
+
+def test_load_that_dagster_is_about_to_retry_is_left_to_it(landing: LandingZone, instance: DagsterInstance) -> None:
+    """The retry comes with the daemon's next look; asked for now, the same load would run twice."""
+    land(landing, 0, 9)
+    run = instance.create_run_for_job(_stand_in_job(), status=DagsterRunStatus.STARTED)
+    instance.report_run_failed(run)
+    instance.add_run_tags(run.run_id, {"dagster/will_retry": "true"})
+    assert "about to be retried" in reason(tick(landing, instance))
+    instance.add_run_tags(run.run_id, {"dagster/auto_retry_run_id": "another"})
+    requested(tick(landing, instance))
+
+
+def land_at(landing: LandingZone, *times: str) -> None:
+    rows = [
+        event(number, log="log-1", occurred_at=dt.datetime.fromisoformat(text).replace(tzinfo=dt.UTC))
+        for number, text in enumerate(times)
+    ]
+    closed_at = time.time() - SETTLED
+    os.utime(land_events(landing, rows), (closed_at, closed_at))
+
+
+def test_load_is_asked_for_with_the_days_that_its_events_touch(landing: LandingZone, instance: DagsterInstance) -> None:
+    """A late event of last year is marked beside the range, and no day between is."""
+    land_at(landing, "2026-01-05T15:00", "2026-01-06T01:00", "2026-01-06T15:00", "2025-03-02T12:00")
+    request, _ = requested(tick(landing, instance))
+    assert request.tags["dagster/asset_partition_range_start"] == "2026-01-05"
+    assert request.tags["dagster/asset_partition_range_end"] == "2026-01-06"
+    assert request.tags["analytics/other_days"] == "2025-03-02"
+
+
+def test_first_load_of_a_year_marks_its_newest_days_only(landing: LandingZone, instance: DagsterInstance) -> None:
+    land_at(landing, *(f"2025-{month:02}-{day:02}T12:00" for month in range(1, 13) for day in range(1, 29)))
+    request, _ = requested(tick(landing, instance))
+    assert request.tags["dagster/asset_partition_range_start"] == "2025-12-01"
+    assert request.tags["dagster/asset_partition_range_end"] == "2025-12-28"
+    assert request.tags["analytics/other_days"] == "2025-11-26/2025-11-28"
+
+
+def test_days_without_a_partition_are_not_asked_for(landing: LandingZone, instance: DagsterInstance) -> None:
+    """Before the first day, and of a clock that is ahead; their events are loaded all the same."""
+    land_at(landing, "2016-12-31T12:00", (dt.datetime.now() + dt.timedelta(days=3)).isoformat())  # noqa: DTZ005
+    request, _ = requested(tick(landing, instance))
+    assert not {tag for tag in request.tags if "partition" in tag or "days" in tag}
 
 
 def test_tick_that_is_repeated_asks_for_the_same_run(landing: LandingZone, instance: DagsterInstance) -> None:

@@ -5,14 +5,16 @@ and each process that loads the definitions would pay for it.
 """
 
 import contextlib
+import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from dagster import AssetExecutionContext, ResourceParam
+from dagster import AssetExecutionContext, BackfillPolicy, PartitionsDefinition, ResourceParam
 from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings, DbtCliResource, dbt_assets
 
+from platform_assets.defs.partitions import DAILY_TAG, business_days, dbt_variables, marks_of_other_days
 from platform_assets.defs.stages import WAREHOUSE_POOL
 from resources.settings import Settings
 from resources.warehouse import Warehouse
@@ -43,6 +45,8 @@ def dbt_environment(settings: Settings) -> Iterator[None]:
         "ANALYTICS_WAREHOUSE__PATH": str(settings.warehouse_path),
         "ANALYTICS_WAREHOUSE__BUSINESS_TIMEZONE": settings.warehouse.business_timezone,
         "DBT_LOG_PATH": str(settings.logs_dir / "dbt"),
+        # dbt_project/plugins/ends_with_its_run.py: a killed run takes its dbt along.
+        "DBT_STARTED_BY": str(os.getpid()),
     }
     before = {name: os.environ.get(name) for name in wanted}
     os.environ.update(wanted)
@@ -69,12 +73,22 @@ def close_adapter() -> None:
     manager.close_all_connections()
 
 
+class Translator(DagsterDbtTranslator):
+    """Models with the tag `daily` have a partition for each business day, the others none; one call builds both."""
+
+    def __init__(self) -> None:
+        super().__init__(settings=DagsterDbtTranslatorSettings(enable_source_tests_as_checks=True))
+
+    def get_partitions_def(self, dbt_resource_props: Mapping[str, Any]) -> PartitionsDefinition[str] | None:
+        return business_days if DAILY_TAG in dbt_resource_props.get("tags", ()) else None
+
+
 @dbt_assets(
     name="dbt_models",
     manifest=manifest_path(),
-    dagster_dbt_translator=DagsterDbtTranslator(
-        settings=DagsterDbtTranslatorSettings(enable_source_tests_as_checks=True)
-    ),
+    dagster_dbt_translator=Translator(),
+    # However many days are missing: one run, one call of dbt (8 s before its first model is built).
+    backfill_policy=BackfillPolicy.single_run(),
     pool=WAREHOUSE_POOL,
 )
 def dbt_models(
@@ -84,9 +98,18 @@ def dbt_models(
     warehouse: ResourceParam[Warehouse],
 ) -> Iterator[Any]:
     """Build and test the selected models, alone with the warehouse file."""
+    days = context.partition_key_range if context.has_partition_key_range else None
+    variables = dbt_variables(days, context.run.tags)
+    arguments = ["build", *(["--vars", json.dumps(variables)] if variables else [])]
     with warehouse.locked(f"dbt build, run {context.op_execution_context.run_id}"), dbt_environment(settings):
-        build = dbt.cli(["build"], context=context, target_path=settings.root / "dbt" / "target")
+        build = dbt.cli(arguments, context=context, target_path=settings.root / "dbt" / "target")
         try:
             yield from build.stream().fetch_column_metadata()
         finally:
             close_adapter()
+    for mark in marks_of_other_days(context.selected_asset_keys & DAILY_MODELS, context.run.tags):
+        context.log_event(mark)
+
+
+DAILY_MODELS = frozenset(spec.key for spec in dbt_models.specs if spec.partitions_def is not None)
+"""The marts that are partitioned by business day."""
