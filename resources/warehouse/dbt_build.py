@@ -1,0 +1,55 @@
+"""Runs `dbt build` on a warehouse file, as a process of its own. The caller holds the file's lock and no connection."""
+
+import collections
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from resources.settings import Settings
+
+DBT_PROJECT = Path(__file__).parents[2] / "dbt_project"
+
+_STAMP = re.compile(r"^\d\d:\d\d:\d\d\s+")
+_STEP = re.compile(r"\d+ of \d+ (?!START)")
+_KEPT_LINES = 40
+
+
+class BuildFailed(RuntimeError):
+    """dbt could not build or test everything; the message ends with what it said last."""
+
+
+def dbt_build(settings: Settings, path: Path, *, full_refresh: bool, say: Callable[[str], None]) -> None:
+    """Build and test every model of the project in the file at `path`; `say` hears of each step.
+
+    Raises:
+        BuildFailed: a model or a test failed.
+    """
+    artefacts = settings.root / "dbt" / "rebuild"
+    command = [
+        str(Path(sys.executable).with_name("dbt")), "--no-use-colors", "build",
+        "--project-dir", str(DBT_PROJECT), "--profiles-dir", str(DBT_PROJECT),
+        "--target", settings.environment.value, "--target-path", str(artefacts),
+        *(["--full-refresh"] if full_refresh else []),
+    ]  # fmt: skip
+    environment = os.environ | {
+        "ANALYTICS_WAREHOUSE__PATH": str(path),
+        "ANALYTICS_WAREHOUSE__BUSINESS_TIMEZONE": settings.warehouse.business_timezone,
+        "DBT_LOG_PATH": str(settings.logs_dir / "dbt-rebuild"),
+        "DBT_STARTED_BY": str(os.getpid()),  # it ends with us: dbt_project/plugins/ends_with_its_run.py
+        "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
+    }
+    said: collections.deque[str] = collections.deque(maxlen=_KEPT_LINES)
+    with subprocess.Popen(
+        command, cwd=DBT_PROJECT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as process:
+        assert process.stdout is not None  # noqa: S101 - it is a pipe
+        for line in process.stdout:
+            text = _STAMP.sub("", line.rstrip())
+            said.append(text)
+            if _STEP.match(text):
+                say(text)
+    if process.returncode != 0:
+        raise BuildFailed("dbt build failed:\n" + "\n".join(said))
