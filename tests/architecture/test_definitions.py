@@ -24,7 +24,6 @@ THE_WAY_OF_AN_EVENT = [
     "raw/events",
     "staging/stg_events__events",
     "staging/stg_events__purchase_lines",
-    "intermediate/int_purchase_lines__flagged",
     "marts/fct_order_lines",
     "features/customer_activity",
     "models/churn",
