@@ -1,7 +1,7 @@
 """Reads expectations strictly: a mistake is refused with its place and with what is allowed there."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, get_args
+from typing import Any, cast, get_args
 
 import msgspec
 
@@ -15,7 +15,7 @@ class BadExpectation(ValueError):
     """An expectation, or a suite of them, that cannot be read; the message names the place and what is allowed."""
 
 
-def read_expectations(items: Sequence[Mapping[str, Any] | Expectation]) -> list[Expectation]:
+def read_expectations(items: Sequence[Mapping[str, Any] | Expectation]) -> list[AnyExpectation]:
     """The expectations of dicts; what is an expectation already stays one.
 
     Raises:
@@ -28,7 +28,7 @@ def read_expectations(items: Sequence[Mapping[str, Any] | Expectation]) -> list[
     if len(items) > MOST_EXPECTATIONS:
         raise BadExpectation(f"`expectations` has more than {MOST_EXPECTATIONS:,} entries")
     found = [
-        item if isinstance(item, Expectation) else _read_one(item, f"expectations[{place}]")
+        cast("AnyExpectation", item) if isinstance(item, Expectation) else _read_one(item, f"expectations[{place}]")
         for place, item in enumerate(items)
     ]
     labels = [expectation.label for expectation in found]
@@ -40,7 +40,7 @@ def read_expectations(items: Sequence[Mapping[str, Any] | Expectation]) -> list[
     return found
 
 
-def _read_one(item: Any, place: str) -> Expectation:
+def _read_one(item: Any, place: str) -> AnyExpectation:
     if not isinstance(item, Mapping):
         raise BadExpectation(f"{place}: an expectation is a mapping such as {{type: not_null, column: user_id}}")
     kind = TYPES.get(str(item.get("type")))
@@ -49,7 +49,7 @@ def _read_one(item: Any, place: str) -> Expectation:
         raise BadExpectation(f"{place}: {said}; allowed are {', '.join(sorted(TYPES))}")
     refuse_unknown(item, ("type", *kind.__struct_fields__), f"{place} ({item['type']})")
     try:
-        return msgspec.convert(dict(item), kind)
+        return cast("AnyExpectation", msgspec.convert(dict(item), kind))
     except msgspec.ValidationError as error:
         raise BadExpectation(f"{place} ({item['type']}): {error}") from None
 

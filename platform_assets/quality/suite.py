@@ -29,26 +29,24 @@ class Suite(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=Tru
         dataset: a path, an address s3://… or a table of the warehouse, as `marts.fct_orders`; a person's file may leave
             it to the command line.
         mask: columns whose values no sample shows.
-        key: the column that names a row.
         watermark: the column that says when a row was loaded; a run judges only what was loaded since the one before.
         only: rows with these values in these columns, and no others.
         payload: columns to take out of the JSON column `payload`, by the name of the field, with their types.
-        quarantine: rows that fail are kept out of the models until they pass; wants `key` and `watermark`.
+        quarantine: rows that fail are kept out of the models until they pass; for landed tables, wants `watermark`.
     """
 
     name: Name
     expectations: list[AnyExpectation]
     dataset: str = ""
     mask: list[str] = []
-    key: str | None = None
     watermark: str | None = None
     only: dict[str, str] = {}
     payload: dict[str, FieldType] = {}
     quarantine: bool = False
 
     def __post_init__(self) -> None:
-        if self.quarantine and (self.key is None or self.watermark is None):
-            raise ValueError("a suite with `quarantine` needs `key` and `watermark`")
+        if self.quarantine and self.watermark is None:
+            raise ValueError("a suite with `quarantine` needs `watermark`")
 
     @property
     def fingerprint(self) -> str:

@@ -37,7 +37,7 @@ def test_suite_is_read_from_yaml_with_dates_as_dates() -> None:
         (b"name: a\nexpectation: []", "unknown key 'expectation'; allowed are name, expectations, dataset"),
         (b"expectations: [{type: row_count}]", "missing required field `name`"),
         (b"name: a\nexpectations: [{type: nul}]", r"expectations\[0\]: unknown type 'nul'"),
-        (b"name: a\nquarantine: true\nexpectations: [{type: row_count}]", "needs `key` and `watermark`"),
+        (b"name: a\nquarantine: true\nexpectations: [{type: row_count}]", "needs `watermark`"),
         (b"name: a\npayload: {x: BLOB}\nexpectations: [{type: row_count}]", "Invalid enum value 'BLOB'"),
         (b"name: a\nname: b\nexpectations: !!python/object/apply:os.system [true]", "no YAML"),
         (b" " * 1_000_001, "at most 1,000,000 bytes"),

@@ -1,6 +1,7 @@
 """The violations that are really in the demo's data come out with exactly the counts that are known of them."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,7 +13,7 @@ from resources.settings import Settings
 from resources.warehouse.reference_loads import source_folder
 from tests.resources.quality.conftest import KeepingNotifier
 
-LINES = [
+LINES: list[tuple[dict[str, Any], int]] = [
     ({"type": "range", "column": "quantity", "min": 0, "exclusive": True, "name": "without_units"}, 8_869),
     ({"type": "range", "column": "sales_value", "min": 0, "exclusive": True, "name": "without_sales"}, 11_226),
     ({"type": "range", "column": "quantity", "max": 1000, "name": "bulk"}, 13_494),
