@@ -6,7 +6,7 @@ what is new since a moment is found without reading what was there before.
 """
 
 import datetime as dt
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import duckdb
@@ -50,11 +50,18 @@ class LoadResult:
 
 
 def load_in_batches(
-    warehouse: Warehouse, landing: LandingZone, target: LandedTable, *, purpose: str, batch_bytes: int = BATCH_BYTES
+    warehouse: Warehouse,
+    landing: LandingZone,
+    target: LandedTable,
+    *,
+    purpose: str,
+    batch_bytes: int = BATCH_BYTES,
+    judge: Callable[[duckdb.DuckDBPyConnection], object] | None = None,
 ) -> Iterator[LoadResult]:
     """Load what has landed by now, a bounded part in each transaction; yields what each did, at least one result.
 
-    Killed at any point, the batches that were committed stay, and the next load goes on after them.
+    Killed at any point, the batches that were committed stay, and the next load goes on after them. `judge` is called
+    in each transaction after its rows: nobody sees a row that it has not seen.
 
     Raises:
         LockTimeout: the warehouse was not free in time.
@@ -69,6 +76,8 @@ def load_in_batches(
                 pieces = missing_pieces(landing.files(target.topic), loaded_spans(connection, target.topic))
                 waiting = in_batches(pieces, landing.root, first_by=target.first_by, batch_bytes=batch_bytes) or [[]]
             result = _load_files(connection, landing, target, waiting.pop(0))
+            if judge is not None:
+                judge(connection)
             if not waiting:
                 record_listing(connection, target.topic, listed_at)
         yield result
