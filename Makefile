@@ -76,6 +76,7 @@ faults: $(INSTALLED)  ## 20 seeded rounds of every fault, on the embedded broker
 check: lint type-check secrets-scan manifest  ## lint, types, architecture, contracts, SQL, definitions
 	$(BIN)/lint-imports
 	$(BIN)/analytics schemas check
+	$(BIN)/analytics contract generate --check
 	$(BIN)/sqlfluff lint --disable-progress-bar dbt_project/models dbt_project/tests
 	DAGSTER_DISABLE_TELEMETRY=1 $(BIN)/dg check defs
 	DAGSTER_DISABLE_TELEMETRY=1 $(BIN)/dagster definitions validate -w workspace.yaml

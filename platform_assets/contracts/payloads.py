@@ -3,6 +3,7 @@
 An event name without a contract is accepted as generic: its payload only has to be a JSON object.
 """
 
+from dataclasses import dataclass
 from typing import Annotated
 
 import msgspec
@@ -39,3 +40,15 @@ class PurchaseLine(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
 PURCHASE_LINE = "purchase_line"
 
 PAYLOAD_CONTRACTS: dict[str, type[msgspec.Struct]] = {PURCHASE_LINE: PurchaseLine}
+
+
+@dataclass(frozen=True)
+class AtMost:
+    """A rule across two fields of a payload: the one is never larger than the other."""
+
+    field: str
+    limit: str
+
+
+RULES_ACROSS_FIELDS: dict[str, tuple[AtMost, ...]] = {PURCHASE_LINE: (AtMost("coupon_match_disc", "coupon_disc"),)}
+"""What `__post_init__` says, for those who enforce the contract in SQL or on whole columns, by event name."""

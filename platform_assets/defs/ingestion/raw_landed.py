@@ -15,6 +15,7 @@ from dagster import (
     asset,
 )
 
+from platform_assets.defs.ingestion.contract_checks import check_contract, contract_check_spec, rows_of
 from platform_assets.defs.ingestion.landed_counts import check_counts, check_key, describe_table
 from platform_assets.defs.ingestion.landing import (
     LANDED_EVENTS,
@@ -56,13 +57,15 @@ def _check_specs(key: AssetKey, table: LandedTable) -> list[AssetCheckSpec]:
                 "holds exactly the new ones."
             ),
         ),
+        contract_check_spec(key),
     ]
 
 
 def _schema(table: LandedTable) -> Mapping[str, Any]:
+    columns = [TableColumn(column.name, column.kind, column.description) for column in rows_of(table.table).columns]
     return {
         "dagster/column_schema": TableSchema(
-            [TableColumn(name, kind) for name, kind in {**table.columns, **LOAD_COLUMNS}.items()]
+            [*columns, *(TableColumn(name, kind) for name, kind in LOAD_COLUMNS.items())]
         ),
         "dagster/table_name": table.table,
     }
@@ -135,6 +138,7 @@ def load_and_check(
     with warehouse.read() as connection:
         checks = [check_key(connection, table), check_counts(connection, landing_zone, table)]
         described = describe_table(connection, table)
+    checks.append(check_contract(warehouse, rows_of(table.table), purpose=f"contract of {purpose}"))
     return Materialized(
         metadata={
             "dagster/row_count": loaded.table_row_count,

@@ -46,10 +46,15 @@ def test_load_reports_numbers_that_can_be_plotted_and_its_checks_pass(
         "duplicate_rows": 1,
     }.items() <= (metadata.items())
     assert all(isinstance(value, int) for value in metadata.values())
-    assert passed(result) == {"event_id_is_unique": True, "counting_adds_up": True}
+    assert passed(result) == {
+        "event_id_is_unique": True,
+        "counting_adds_up": True,
+        "rows_keep_the_contract": True,
+    }
     assert passed(load(raw_rejected_events, warehouse, landing)) == {
         "rejection_id_is_unique": True,
         "counting_adds_up": True,
+        "rows_keep_the_contract": True,
     }
 
 

@@ -1,0 +1,1 @@
+"""What is made of the contract outside of the code, and how the contract has changed since a revision."""
