@@ -22,6 +22,7 @@ _MARTS = {
         FROM range(40) AS orders(number)""",
     "fct_sessions": """
         SELECT 's' || number AS session_id, 'h' AS household_id, 4.0 * $factor AS sales_value,
+               DATE '2017-01-01' + number::INTEGER AS session_date,
                TIMESTAMPTZ '2017-01-02 03:00:00+00' + number * INTERVAL 24 HOUR AS started_at
         FROM range(40) AS sessions(number)""",
     "fct_event_days": """
@@ -31,7 +32,7 @@ _MARTS = {
     "fct_rejections": """
         SELECT 'r' || number AS rejection_id, 'door' AS origin, 'not_json' AS reason_class, NULL::VARCHAR AS event_name,
                CASE WHEN number = 0 THEN 'replayed' ELSE 'open' END AS status, ($factor)::INTEGER AS factor,
-               TIMESTAMPTZ '2017-01-05 12:00:00+00' AS rejected_at
+               TIMESTAMPTZ '2017-01-06 03:00:00+00' AS rejected_at
         FROM range(3) AS rejections(number)""",
 }
 PUBLISHED = tuple(mart for mart in SERVED_MARTS if mart.name in _MARTS)

@@ -72,6 +72,7 @@ class Metrics:
         self._fault: str | None = None
         self._waiting: Counter[str] = Counter()
         self._cache = AnswerCache(self._limits.cache_mb * 1_000_000)
+        self._last_days: dict[tuple[str, str], dt.date] = {}
         self._under_way: dict[AnswerKey, asyncio.Task[MetricAnswer]] = {}
 
     async def stop(self) -> None:
@@ -144,12 +145,15 @@ class Metrics:
         from resources.warehouse.metric_queries import compile_query, last_day_query
         from resources.warehouse.person_sql import QueryInvalid, QueryRefused
 
-        _, query, form = key
+        version, query, form = key
+        last_day_of = (version, query.metric.name)
         zone = self._settings.warehouse.business_timezone
         asked, through = compile_query(query, zone), last_day_query(query.metric, zone)
         try:
             found = opened.database.run(asked.sql, asked.parameters, rows=query.limit)
-            last_day = opened.database.run(through.sql, through.parameters).rows[0][0]
+            if (last_day := self._last_days.get(last_day_of)) is None:
+                last_day = opened.database.run(through.sql, through.parameters).rows[0][0]
+                self._last_days = {**self._of_version(version), last_day_of: last_day}
         except QueryTooLong as error:
             raise QueryTookTooLong(str(error)) from None
         except QueryTooLarge as error:
@@ -159,6 +163,9 @@ class Metrics:
             logger.error("The published marts cannot answer a metric", exc_info=error)
             raise MetricsUnavailable("The published marts cannot answer this just now; run warehouse_job.") from error
         return MetricAnswer(encode_rows(query.columns, found.rows, form), found.truncated, last_day)
+
+    def _of_version(self, version: str) -> dict[tuple[str, str], dt.date]:
+        return {key: day for key, day in self._last_days.items() if key[0] == version}
 
     async def _current(self) -> "OpenSnapshot":
         if self._reader is not None and self._reader.current is not None:

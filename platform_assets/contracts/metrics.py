@@ -302,7 +302,7 @@ _DECLARED = (
         description="Households' purchases less than 30 minutes apart, on the business day on which they begin.",
         unit="sessions",
         mart="fct_sessions",
-        time=TimeColumn("started_at", ValueType.TIMESTAMP),
+        time=TimeColumn("session_date"),
         measure=Count(),
     ),
     Metric(
@@ -311,7 +311,7 @@ _DECLARED = (
         description="Sales by session.",
         unit="USD",
         mart="fct_sessions",
-        time=TimeColumn("started_at", ValueType.TIMESTAMP),
+        time=TimeColumn("session_date"),
         measure=Ratio(_SALES, Count()),
     ),
     Metric(

@@ -40,9 +40,9 @@ SERVED_MARTS: tuple[ServedMart, ...] = (
     ServedMart("dim_products", ("product_id",)),
     ServedMart("fct_daily_sales", ("order_date", "department", "brand")),
     ServedMart("fct_event_days", ("event_date", "event_name", "source_service")),
-    ServedMart("fct_orders", ("ordered_at", "order_id")),
+    ServedMart("fct_orders", ("order_date", "order_id")),
     ServedMart("fct_rejections", ("rejected_at", "rejection_id")),
-    ServedMart("fct_sessions", ("started_at", "session_id")),
+    ServedMart("fct_sessions", ("session_date", "session_id")),
 )
 
 

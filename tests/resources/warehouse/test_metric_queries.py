@@ -61,14 +61,15 @@ def test_days_and_weeks_and_months_of_a_sum_add_up(marts: HardenedDatabase) -> N
 
 
 def test_both_ends_of_the_range_belong_to_it(marts: HardenedDatabase) -> None:
-    for name in ("sales", "sessions"):
-        one_day = {"first_day": dt.date(2017, 1, 3), "last_day": dt.date(2017, 1, 3)}
-        assert [row[0] for row in ask(marts, name, **one_day).rows] == [dt.date(2017, 1, 3)], name
+    for name, day in (("sales", dt.date(2017, 1, 3)), ("rejections", dt.date(2017, 1, 5))):
+        assert [row[0] for row in ask(marts, name, first_day=day, last_day=day).rows] == [day], name
+    assert ask(marts, "rejections", first_day=dt.date(2017, 1, 6)).rows == []
+    assert ask(marts, "rejections", last_day=dt.date(2017, 1, 4)).rows == []
 
 
 def test_an_instant_counts_on_its_business_day(marts: HardenedDatabase) -> None:
     """22:00 in New York is the next day in UTC."""
-    assert ask(marts, "sessions").rows[0] == (dt.date(2017, 1, 1), 1)
+    assert ask(marts, "rejections").rows == [(dt.date(2017, 1, 5), 3)]
     assert ask(marts, "sessions", grain="total", **JANUARY).rows == [(31,)]
 
 
