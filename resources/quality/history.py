@@ -5,13 +5,15 @@ was judged then cannot be recomputed. Appending costs the same however long the 
 """
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from platform_assets.quality.anomalies import WINDOW_DAYS, DailyValue
+from platform_assets.quality.profiles import Series
 from platform_assets.quality.results import ValidationResult
 from resources.online_store.database import Database
 from resources.settings import Settings
@@ -35,7 +37,18 @@ CREATE TABLE IF NOT EXISTS check_results (
 );
 CREATE INDEX IF NOT EXISTS check_results_of_a_dataset ON check_results (dataset, id);
 CREATE INDEX IF NOT EXISTS check_results_by_time ON check_results (checked_at);
-CREATE TABLE IF NOT EXISTS judged_to (suite TEXT PRIMARY KEY, fingerprint TEXT NOT NULL, loaded_at TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS judged (
+    name TEXT PRIMARY KEY, fingerprint TEXT NOT NULL, loaded_after TEXT, loaded_until TEXT NOT NULL
+);
+CREATE TABLE IF NOT EXISTS daily_values (
+    dataset TEXT NOT NULL,
+    metric TEXT NOT NULL,
+    column_name TEXT NOT NULL,
+    day TEXT NOT NULL,
+    value REAL NOT NULL,
+    noise REAL NOT NULL,
+    PRIMARY KEY (dataset, metric, column_name, day)
+) WITHOUT ROWID;
 """
 _INSERT = "INSERT INTO check_results VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 
@@ -57,6 +70,14 @@ class PastResult:
     failing: int
     details: dict[str, Any]
     problem: str | None
+
+
+@dataclass(frozen=True)
+class Judged:
+    """The rows that were loaded after one moment and until another; `after` is None for all from the beginning."""
+
+    after: dt.datetime | None
+    until: dt.datetime
 
 
 class QualityHistory:
@@ -120,24 +141,49 @@ class QualityHistory:
         )
         return [_past_result(row) for row in rows]
 
-    def judged_to(self, suite: str, fingerprint: str) -> dt.datetime | None:
-        """Up to which `loaded_at` a suite has judged rows; None where it has not, or was another suite then."""
+    def judged(self, name: str, fingerprint: str) -> Judged | None:
+        """Which rows a suite or a profile judged last; None where it has not, or was another one then."""
         rows = self._database.read(
-            "SELECT loaded_at FROM judged_to WHERE suite = ? AND fingerprint = ?", (suite, fingerprint)
+            "SELECT loaded_after, loaded_until FROM judged WHERE name = ? AND fingerprint = ?", (name, fingerprint)
         )
-        return dt.datetime.fromisoformat(rows[0][0]) if rows else None
+        if not rows:
+            return None
+        after, until = rows[0]
+        return Judged(None if after is None else dt.datetime.fromisoformat(after), dt.datetime.fromisoformat(until))
 
-    def set_judged_to(self, suite: str, fingerprint: str, loaded_at: dt.datetime) -> None:
+    def set_judged(self, name: str, fingerprint: str, judged: Judged) -> None:
         """Remember it.
 
         Raises:
             OnlineStoreError: the file cannot be written.
         """
+        after = None if judged.after is None else judged.after.astimezone(dt.UTC).isoformat()
+        until = judged.until.astimezone(dt.UTC).isoformat()
         with self._database.write() as connection:
-            connection.execute(
-                "INSERT OR REPLACE INTO judged_to VALUES (?, ?, ?)",
-                (suite, fingerprint, loaded_at.astimezone(dt.UTC).isoformat()),
-            )
+            connection.execute("INSERT OR REPLACE INTO judged VALUES (?, ?, ?, ?)", (name, fingerprint, after, until))
+
+    def put_days(self, dataset: str, series: Series, values: Iterable[DailyValue]) -> None:
+        """Keep the numbers of days, in place of what was known of them.
+
+        Raises:
+            OnlineStoreError: the file cannot be written.
+        """
+        rows = [(dataset, series.metric, series.column, one.day.isoformat(), one.value, one.noise) for one in values]
+        with self._database.write() as connection:
+            connection.executemany("INSERT OR REPLACE INTO daily_values VALUES (?, ?, ?, ?, ?, ?)", rows)
+
+    def days(self, dataset: str, series: Series, *, before: dt.date, most: int = WINDOW_DAYS + 1) -> list[DailyValue]:
+        """The newest days before one, in order.
+
+        Raises:
+            OnlineStoreError: the file cannot be read.
+        """
+        rows = self._database.read(
+            "SELECT day, value, noise FROM daily_values "
+            "WHERE dataset = ? AND metric = ? AND column_name = ? AND day < ? ORDER BY day DESC LIMIT ?",
+            (dataset, series.metric, series.column, before.isoformat(), most),
+        )
+        return [DailyValue(dt.date.fromisoformat(day), value, noise) for day, value, noise in reversed(rows)]
 
     def close(self) -> None:
         """Close the file."""
