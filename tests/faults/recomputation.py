@@ -63,8 +63,16 @@ def final_results(zone: LandingZone, source_logs: Collection[str]) -> dict[Place
     return results
 
 
-def recomputed_results(zone: LandingZone, log: str) -> dict[Place, Result]:
-    """The windows that have ended, from the landed events of one incarnation."""
+@dataclass
+class Recomputed:
+    """All windows, and those that an event has ended. The stream ends others too, of partitions that fell silent."""
+
+    results: dict[Place, Result]
+    ended: set[Place]
+
+
+def recomputed_results(zone: LandingZone, log: str) -> Recomputed:
+    """The windows from the landed events of one incarnation."""
     results: dict[Place, Result] = {}
     watermarks: list[int] = []
     for partition in range(EVENTS.partitions):
@@ -73,17 +81,15 @@ def recomputed_results(zone: LandingZone, log: str) -> dict[Place, Result]:
         for definition in WINDOWS:
             place = None if not definition.is_partitioned_like_the_topic else partition
             for (key, start), result in _windows(definition, events).items():
-                if place is not None and result.end_ms + definition.lateness_ms > reached:
-                    continue
                 known = results.get((definition.name, place, key, start))
                 results[definition.name, place, key, start] = result if known is None else _both(known, result)
-    lowest = min(watermarks)
     lateness = {found.name: found.lateness_ms for found in WINDOWS}
-    return {
-        place: result
+    ended = {
+        place
         for place, result in results.items()
-        if place[1] is not None or result.end_ms + lateness[place[0]] <= lowest
+        if result.end_ms + lateness[place[0]] <= (min(watermarks) if place[1] is None else watermarks[place[1]])
     }
+    return Recomputed(results, ended)
 
 
 @dataclass(frozen=True)
