@@ -14,6 +14,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
+from pydantic.config import JsonDict
 
 from api.dependencies import Metadata, TheLineage
 from api.envelope import StandardResponse
@@ -73,8 +74,8 @@ class LineageAsset(BaseModel):
     columns: list[str] = Field(default=[], examples=[["order_id", "sales_value"]])
 
 
-_VERSION = {"sha256": "9f2c" + "0" * 60, "published_at": "2026-11-26T02:00:00Z"}
-_ASSET = {
+_VERSION: JsonDict = {"sha256": "9f2c" + "0" * 60, "published_at": "2026-11-26T02:00:00Z"}
+_ASSET: JsonDict = {
     "asset": "marts/fct_orders",
     "kind": "table",
     "description": "One row per order.",

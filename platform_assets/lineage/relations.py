@@ -55,6 +55,10 @@ class RelationReader(ExpressionReader):
             found = self._joined(source).columns.get(name)
             if found is not None:
                 return found.given(beside)
+        # ORDER BY may name what the query selects, by its alias there.
+        named = [one for one in scope.expression.selects if one.alias == name] if not column.table else []
+        if named:
+            return self.value(named[0], scope)
         self.unknown.append(column.sql("duckdb"))
         return Value()
 

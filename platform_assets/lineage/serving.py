@@ -107,7 +107,7 @@ def _add_features(builder: GraphBuilder, name: str, model: ModelSource) -> None:
     builder.asset(
         name, AssetKind.FEATURES, features.description,
         [described.get(one, Column(one)) for one in statement.values],
-        facts={"version": str(features.version)},
+        aliases=(features.name,), facts={"version": str(features.version)},
     )  # fmt: skip
     found_in = f"statement of {features.name} version {features.version}"
     for column, (direct, condition) in statement.values.items():

@@ -171,7 +171,7 @@ def _add_live_features(builder: GraphBuilder) -> None:
     builder.asset(
         LIVE_FEATURES, AssetKind.FEATURES, CUSTOMER_LIVE.description,
         ["entity_id", *(Column(one.name, one.dtype, one.description) for one in CUSTOMER_LIVE.columns)],
-        facts={"version": str(CUSTOMER_LIVE.version)},
+        aliases=(CUSTOMER_LIVE.name,), facts={"version": str(CUSTOMER_LIVE.version)},
     )  # fmt: skip
     for column, source in zip(CUSTOMER_LIVE.columns, CUSTOMER_LIVE.sources, strict=True):
         window = f"windows/{source.window}"

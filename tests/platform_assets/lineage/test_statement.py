@@ -83,6 +83,10 @@ def test_aggregate_is_made_of_what_it_adds_up(aggregate: str, direct: str, condi
 def test_filters_joins_groups_and_distinct_decide_the_rows() -> None:
     assert rows("select id from t.lines where units > 0 order by sales") == "lines.* lines.units"
     assert rows("select id from t.lines order by sales limit 3") == "lines.* lines.sales"
+    assert rows("select units * sales as worth from t.lines order by worth limit 3") == (
+        "lines.* lines.sales lines.units"
+    )
+    assert rows("with l as (select * from t.lines) select at from l order by at limit 1") == "lines.* lines.at"
     assert rows("select distinct product_id from t.lines") == "lines.* lines.product_id"
     assert (
         rows("select order_id from t.lines group by all having sum(sales) > 1") == "lines.* lines.order_id lines.sales"
