@@ -97,7 +97,10 @@ def _connect(path: Path | str, *, read_only: bool) -> Iterator[duckdb.DuckDBPyCo
     if isinstance(path, Path):
         path.parent.mkdir(parents=True, exist_ok=True)
     with contextlib.closing(duckdb.connect(path, read_only=read_only)) as connection:
-        connection.execute(f"SET TimeZone = 'UTC'; SET memory_limit = '{MEMORY_LIMIT}'")
+        # The bar would be drawn into a run's log, where the process has no main file: DuckDB thinks it is interactive.
+        connection.execute(
+            f"SET TimeZone = 'UTC'; SET memory_limit = '{MEMORY_LIMIT}'; SET enable_progress_bar = false"
+        )
         yield connection
 
 
