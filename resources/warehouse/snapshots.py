@@ -3,59 +3,38 @@
     <snapshots_dir>/<mart>-<nanoseconds>.duckdb     one mart, as the table marts.<mart>
     <snapshots_dir>/snapshot.json                   which files serve, and what is in them
 
-A mart that did not change keeps its file from one snapshot to the next. A path is never used twice: a process that has
-a file open would go on reading the old one under the new name. The pointer is replaced at once, so a reader finds the
-old copies or the new ones, all of the same moment.
+A mart that did not change keeps its file from one snapshot to the next; see `mart_copies` for one that did. A path is
+never used twice: a process that has a file open would go on reading the old one under the new name. The pointer is
+replaced at once, so a reader finds the old copies or the new ones, all of the same moment.
 """
 
 import datetime as dt
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
 import msgspec
 
-from resources.durable_files import replace, sync
+from resources.durable_files import replace
 from resources.warehouse.database import Warehouse
 from resources.warehouse.lock import writer_lock
+from resources.warehouse.mart_copies import ServedMart, SnapshotTable, publish_mart
 
 POINTER = "snapshot.json"
 KEPT_SNAPSHOTS = 3
-
-
-@dataclass(frozen=True)
-class ServedMart:
-    """A mart that may leave the warehouse; the copy is ordered, so that look-ups by these columns read little."""
-
-    name: str
-    order_by: tuple[str, ...]
-
 
 # Whatever is not named here stays in the warehouse: purchase lines and what is known of a household, for two.
 SERVED_MARTS: tuple[ServedMart, ...] = (
     ServedMart("data_quality_counts", ("rule",)),
     ServedMart("dim_campaigns", ("campaign_id",)),
     ServedMart("dim_products", ("product_id",)),
-    ServedMart("fct_daily_sales", ("order_date", "department", "brand")),
-    ServedMart("fct_event_days", ("event_date", "event_name", "source_service")),
-    ServedMart("fct_orders", ("order_date", "order_id")),
+    ServedMart("fct_daily_sales", ("order_date", "department", "brand"), has_days=True),
+    ServedMart("fct_event_days", ("event_date", "event_name", "source_service"), has_days=True),
+    ServedMart("fct_orders", ("order_date", "order_id"), has_days=True),
     ServedMart("fct_rejections", ("rejected_at", "rejection_id")),
-    ServedMart("fct_sessions", ("session_date", "session_id")),
+    ServedMart("fct_sessions", ("session_date", "session_id"), has_days=True),
 )
-
-
-class SnapshotTable(msgspec.Struct, frozen=True):
-    """One mart in a snapshot; equal fingerprints mean equal rows. `file` is relative to the folder of snapshots."""
-
-    rows: int
-    fingerprint: str
-    file: str = ""
-
-    def holds_the_rows_of(self, other: "SnapshotTable") -> bool:
-        """Whether the rows are the same, wherever they are."""
-        return (self.rows, self.fingerprint) == (other.rows, other.fingerprint)
 
 
 class LoadedTo(msgspec.Struct, frozen=True):
@@ -111,19 +90,21 @@ def publish_snapshot(
 
 def _publish(warehouse: Warehouse, folder: Path, marts: Sequence[ServedMart]) -> tuple[Snapshot, bool]:
     serving = _serving(folder)
+    before = {} if serving is None else serving.tables
+    version = str(time.time_ns())
     # One session for all: the copies are of one moment, and what the pointer promises as loaded is in them.
     with warehouse.attached() as connection:
         loaded = _loaded(connection)
-        found = {mart.name: describe_mart(connection, f"warehouse.marts.{mart.name}") for mart in marts}
-        kept = _kept(folder, serving, found)
-        version = str(time.time_ns())
-        copied = {
-            mart.name: _copy(connection, folder, mart, found[mart.name], version)
-            for mart in marts
-            if mart.name not in kept
-        }
+        try:
+            tables = {
+                mart.name: publish_mart(connection, folder, mart, before=before.get(mart.name), version=version)
+                for mart in marts
+            }
+        except BaseException:
+            for path in folder.glob(f"*-{version}.duckdb"):
+                path.unlink()
+            raise
     now = dt.datetime.now(dt.UTC)
-    tables = {mart.name: kept.get(mart.name) or copied[mart.name] for mart in marts}
     if serving is not None and serving.tables == tables:
         snapshot = msgspec.structs.replace(serving, loaded=loaded, checked_at=now)
     else:
@@ -148,37 +129,11 @@ def read_pointer(folder: Path) -> Snapshot | None:
         raise SnapshotUnreadable(f"{folder / POINTER}: {error}; run warehouse_job to publish again.") from error
 
 
-def describe_mart(connection: duckdb.DuckDBPyConnection, table: str) -> SnapshotTable:
-    """Rows and fingerprint of a table: the sum of the rows' hashes, which their order does not change."""
-    return mart_description(connection.execute(description_query(table)).fetchone())
-
-
-def description_query(table: str) -> str:
-    """The query behind `describe_mart`, for readers that have no connection of their own."""
-    return f"SELECT count(*), sum(hash(mart)) FROM {table} AS mart"  # noqa: S608
-
-
-def mart_description(row: Sequence[int | None] | None) -> SnapshotTable:
-    """What `description_query` answered."""
-    rows, fingerprint = row if row is not None else (0, None)
-    return SnapshotTable(int(rows or 0), f"{int(fingerprint or 0):x}")
-
-
 def _serving(folder: Path) -> Snapshot | None:
     try:
         return read_pointer(folder)
     except SnapshotUnreadable:
         return None  # a new publication is the remedy
-
-
-def _kept(folder: Path, serving: Snapshot | None, found: dict[str, SnapshotTable]) -> dict[str, SnapshotTable]:
-    """The marts whose file goes on serving."""
-    tables = {} if serving is None else serving.tables
-    return {
-        name: table
-        for name, table in tables.items()
-        if name in found and table.holds_the_rows_of(found[name]) and (folder / table.file).is_file()
-    }
 
 
 def _loaded(connection: duckdb.DuckDBPyConnection) -> list[LoadedTo]:
@@ -192,32 +147,6 @@ def _loaded(connection: duckdb.DuckDBPyConnection) -> list[LoadedTo]:
         "SELECT topic, log, kafka_partition, max(last_offset) + 1 FROM warehouse.raw.loads GROUP BY ALL ORDER BY ALL"
     )
     return [LoadedTo(*row) for row in ends.fetchall()]
-
-
-def _copy(
-    connection: duckdb.DuckDBPyConnection, folder: Path, mart: ServedMart, found: SnapshotTable, version: str
-) -> SnapshotTable:
-    """Write the whole file, then give it its name."""
-    path = folder / f"{mart.name}-{version}.duckdb"
-    temporary = path.with_suffix(".tmp")
-    literal = str(temporary).replace("'", "''")
-    try:
-        connection.execute(f"ATTACH '{literal}' AS published")
-        try:
-            connection.execute("CREATE SCHEMA published.marts")
-            connection.execute(
-                f"CREATE TABLE published.marts.{mart.name} AS "
-                f"FROM warehouse.marts.{mart.name} ORDER BY {', '.join(mart.order_by)}"
-            )
-        finally:
-            connection.execute("DETACH published")  # writes everything into the file
-        sync(temporary)
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-    sync(folder)
-    return msgspec.structs.replace(found, file=path.name)
 
 
 def _prune(folder: Path, wanted: Iterable[str]) -> None:

@@ -7,14 +7,9 @@ from platform_assets.defs.stages import DATA_TEAM, Stage
 from resources.settings import Settings
 from resources.warehouse import Warehouse
 from resources.warehouse.hardened import QueryLimits
+from resources.warehouse.mart_copies import describe_mart, description_query, mart_description
 from resources.warehouse.snapshot_reader import SnapshotReader
-from resources.warehouse.snapshots import (
-    SERVED_MARTS,
-    describe_mart,
-    description_query,
-    mart_description,
-    publish_snapshot,
-)
+from resources.warehouse.snapshots import SERVED_MARTS, publish_snapshot
 
 MARTS_SNAPSHOT = Stage.SERVING.key("marts_snapshot")
 

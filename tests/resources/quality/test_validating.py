@@ -17,7 +17,8 @@ from resources.quality.validating import DataQuality
 from resources.settings import Settings
 from resources.settings.object_storage import ObjectStorageSettings
 from resources.warehouse import Warehouse
-from resources.warehouse.snapshots import ServedMart, publish_snapshot
+from resources.warehouse.mart_copies import ServedMart
+from resources.warehouse.snapshots import publish_snapshot
 from tests.resources.quality.conftest import KeepingNotifier
 from tests.s3_server import running_storage
 

@@ -8,12 +8,12 @@ import pytest
 
 from resources.warehouse import Warehouse
 from resources.warehouse.hardened import DatabaseUnreadable
+from resources.warehouse.mart_copies import ServedMart
 from resources.warehouse.person_sql import QueryInvalid, QueryRefused
 from resources.warehouse.snapshot_reader import NoSnapshot, SnapshotReader, open_snapshot
 from resources.warehouse.snapshots import (
     KEPT_SNAPSHOTS,
     POINTER,
-    ServedMart,
     SnapshotUnreadable,
     publish_snapshot,
     read_pointer,
