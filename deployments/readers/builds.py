@@ -116,7 +116,7 @@ class DemoWarehouse:
             publish_s=published - built,
             copied_bytes=sum((self._settings.snapshots_dir / file).stat().st_size for file in copied),
             snapshot=snapshot,
-            answers=self._answers(snapshot, asked),
+            answers=right_answers(self._settings, snapshot, asked),
         )
 
     def _land(self, begin: dt.datetime, end: dt.datetime) -> None:
@@ -132,15 +132,17 @@ class DemoWarehouse:
         self._landing.write(events.cast(arrow_schema(EVENT_COLUMNS)), file)
         self._offset += events.num_rows
 
-    def _answers(self, snapshot: Snapshot, asked: Sequence[Question]) -> Answers:
-        zone = self._settings.warehouse.business_timezone
-        answers = {}
-        with open_snapshot(self._settings.snapshots_dir, snapshot) as database:
-            for question in asked:
-                compiled = compile_query(question.query, zone)
-                found = database.run(compiled.sql, compiled.parameters, rows=question.query.limit, seconds=60)
-                answers[question.path] = encode_rows(question.query.columns, found.rows, AnswerForm.JSON)
-        return answers
+
+def right_answers(settings: Settings, snapshot: Snapshot, asked: Sequence[Question]) -> Answers:
+    """What the API must answer from a snapshot, by path."""
+    zone = settings.warehouse.business_timezone
+    answers = {}
+    with open_snapshot(settings.snapshots_dir, snapshot) as database:
+        for question in asked:
+            compiled = compile_query(question.query, zone)
+            found = database.run(compiled.sql, compiled.parameters, rows=question.query.limit, seconds=60)
+            answers[question.path] = encode_rows(question.query.columns, found.rows, AnswerForm.JSON)
+    return answers
 
 
 def build_the_rest(
