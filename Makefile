@@ -7,7 +7,7 @@ UV_VERSION := 0.13.9
 PEERS := .venv-peers
 
 .DEFAULT_GOAL := dev-install
-.PHONY: dev-install up down status kafka picture run-api bench bench-http bench-peers manifest openapi test test-integration faults check ci format lint type-check secrets-scan secrets-accept audit sbom lock clean help
+.PHONY: dev-install up down status kafka picture run-api bench bench-http bench-readers bench-peers manifest openapi test test-integration faults check ci format lint type-check secrets-scan secrets-accept audit sbom lock clean help
 
 dev-install: $(INSTALLED)  ## install the locked environment into .venv (a bare `make` does this)
 
@@ -47,6 +47,9 @@ bench: $(INSTALLED)  ## measure the streaming tier; five minutes, exit 1 on a mi
 
 bench-http: $(INSTALLED)  ## measure the front door over HTTP, beside plain FastAPI; three minutes (ARGS="--help")
 	@$(BIN)/python -m deployments.load $(ARGS)
+
+bench-readers: manifest  ## readers of metrics beside builds of the demo's warehouse; some minutes (ARGS="--help")
+	@$(BIN)/python -m deployments.readers $(ARGS)
 
 bench-peers: $(INSTALLED) $(PEERS)/.installed  ## the same job on stock Faust, Quix Streams, Bytewax and Pathway
 	@$(BIN)/python -m streaming.benchmark --engine platform faust quix bytewax pathway $(ARGS)
