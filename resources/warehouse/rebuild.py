@@ -1,8 +1,9 @@
 """Makes the whole warehouse again beside the one in service, compares the two and changes places.
 
-    1  the new file, in the folder `rebuilding` beside the old one: landing files, the shop's files, dbt's snapshots as
-       they were, `dbt build`. It takes as long as it takes; runs go on writing the old file and readers do not notice.
-    2  with the writer's lock: what came meanwhile, the tables that are carried over, the comparison, the switch.
+    1  the new file, in the folder `rebuilding` beside the old one: what cannot be made again, landing files with their
+       old load times, the shop's files, `dbt build`. It takes as long as it takes; runs go on writing the old file and
+       readers do not notice.
+    2  with the writer's lock: what came meanwhile, the comparison, the switch.
     3  the served marts are published from the new file.
 
 Killed in 1 or 2 it leaves the old file in service, and a next one starts anew. The switch is one rename. Compared is
@@ -24,16 +25,19 @@ import duckdb
 import pyarrow as pa
 
 from platform_assets.contracts.landing import LandingFile
+from platform_assets.quality.suites import QUARANTINES
 from resources.durable_files import sync
 from resources.landing_zone import LandingZone
+from resources.quality.quarantine import LoadedTable, quarantine
 from resources.settings import Settings
-from resources.warehouse.carried_tables import Carried, carry_other_schemas, carry_snapshots, schemas_with_tables
+from resources.warehouse.carried_tables import QUARANTINE, Carried, carry_over
 from resources.warehouse.database import Warehouse
 from resources.warehouse.dbt_build import BuildFailed, dbt_build
 from resources.warehouse.file_damage import find_damage
 from resources.warehouse.landed_tables import LANDED_TABLES, LandedTable
 from resources.warehouse.landing_damage import LandingDamaged, damaged_files, explain
 from resources.warehouse.landing_loads import load_in_batches
+from resources.warehouse.load_times import forget_loads, remember_loads, restore_load_times, restore_releases
 from resources.warehouse.loaded_ranges import loaded_spans
 from resources.warehouse.lock import LockTimeout, writer_lock
 from resources.warehouse.reference_loads import REFERENCE_TABLES, SourceMissing, load_reference, source_folder
@@ -120,12 +124,13 @@ class _Rebuild:
         self._say = say
         self._build = build
         self._rebuilt = Rebuilt()
+        self._began = dt.datetime.now(dt.UTC)
         self._reference_times: list[object] = []
 
     def run(self, choices: Choices) -> Rebuilt:
         spans = self._begin()
         is_compared = choices.verifies and spans is not None
-        self._load(spans if is_compared else None)
+        self._load(spans if is_compared else None, self._began)
         self._load_reference()
         self._say("building all models")
         self._build(self._settings, self._new.path, full_refresh=True, say=self._say)
@@ -141,7 +146,7 @@ class _Rebuild:
         return self._rebuilt
 
     def _begin(self) -> Spans | None:
-        """Take dbt's snapshots over; returns what the old file has taken, or None where it is gone or damaged."""
+        """Carry over; returns what the old file has taken, or None where it is gone or damaged."""
         if not self._old.path.exists():
             self._rebuilt.damage = "it is not there"
             return None
@@ -150,20 +155,31 @@ class _Rebuild:
                 connection.execute("USE warehouse")
                 spans, self._reference_times = _spans(connection), _reference_times(connection)
                 connection.execute(f"ATTACH {_literal(self._new.path)} AS {NEW}; USE {NEW}")
-                carry_snapshots(connection, "warehouse")
+                self._rebuilt.carried = carry_over(connection, "warehouse")
+                remember_loads(connection, "warehouse")
         except duckdb.Error as error:
             # A writer's lock for the look: its log is replayed, so it is no reader.
             with self._old.locked("rebuild: look for damage"):
                 self._note_damage(error)
+            with self._new.write("rebuild") as connection:  # it is known by load times, which are lost
+                connection.execute(f"DROP SCHEMA IF EXISTS {QUARANTINE} CASCADE")
             return None
         return spans
 
-    def _load(self, spans: Spans | None) -> bool:
+    def _load(self, spans: Spans | None, since: dt.datetime) -> bool:
         """Load what has landed, or of it what `spans` names; returns whether anything was new."""
         anything = False
         for target in LANDED_TABLES:
             landing = self._landing if spans is None else _LandedBefore(self._landing.root, spans.get(target.topic, {}))
             anything |= self._load_table(landing, target)
+            with self._new.write("rebuild") as connection:
+                if self._rebuilt.damage is None:
+                    restore_load_times(connection, target, since)
+                suites = [suite for suite in QUARANTINES if suite.dataset == target.table]
+                if suites:
+                    quarantine(connection, LoadedTable(target.table, target.key), suites, run_id="rebuild")
+        with self._new.write("rebuild") as connection:
+            forget_loads(connection)
         return anything
 
     def _load_table(self, landing: LandingZone, target: LandedTable) -> bool:
@@ -199,7 +215,8 @@ class _Rebuild:
             self._say(str(error))
 
     def _catch_up(self, *, is_compared: bool) -> None:
-        """Take in what came since the beginning, and what is carried over. The old file is locked."""
+        """Take in what came since the beginning. The old file is locked."""
+        locked_at = dt.datetime.now(dt.UTC)
         spans: Spans | None = None
         changed = False
         if self._rebuilt.damage is None and not self._old.path.exists():
@@ -209,21 +226,18 @@ class _Rebuild:
                 spans, changed = self._look_again()
             except duckdb.Error as error:
                 self._note_damage(error)
-        loaded = self._load(spans if is_compared else None)
+        loaded = self._load(spans if is_compared else None, locked_at)
         if changed:
             self._load_reference()
         if changed or loaded:
             self._say("building what came meanwhile")
             self._build(self._settings, self._new.path, full_refresh=False, say=self._say)
-        if self._rebuilt.damage is None:
+        if self._rebuilt.damage is None and is_compared:
             with self._both() as connection:
-                own = schemas_with_tables(connection)
-                self._rebuilt.carried += carry_other_schemas(connection, OLD, own)
-                if is_compared:
-                    _copy_load_times(connection)
+                _copy_load_times(connection)
 
     def _look_again(self) -> tuple[Spans, bool]:
-        """What the old file has taken by now, and whether its reference data were loaded again since the beginning."""
+        """What the old file has taken by now, and whether anything but landed files has come since the beginning."""
         with _connected(self._old.path) as connection:
             connection.execute("CHECKPOINT")  # what a killed writer left in the log beside the file
             is_behind = _marts_are_behind(connection)
@@ -235,8 +249,10 @@ class _Rebuild:
             except BuildFailed as error:
                 self._say(f"they could not be built and are compared as they are. {error}")
         with self._both() as connection:
-            self._rebuilt.carried = carry_snapshots(connection, OLD)
-        return spans, times != self._reference_times
+            self._rebuilt.carried = carry_over(connection, OLD)
+            remember_loads(connection, OLD)
+            released = restore_releases(connection, OLD, self._began) if _has_quarantine(connection) else 0
+        return spans, times != self._reference_times or released > 0
 
     def _compare(self) -> None:
         self._say("comparing every table both ways")
@@ -342,9 +358,18 @@ def _has_table(connection: duckdb.DuckDBPyConnection, name: str) -> bool:
     return found.fetchone() is not None
 
 
+def _has_quarantine(connection: duckdb.DuckDBPyConnection) -> bool:
+    return _has_table(connection, f"{QUARANTINE}.quarantined_rows")
+
+
 def _copy_load_times(connection: duckdb.DuckDBPyConnection) -> None:
     """Up to when all that had landed is loaded: of the old file, since the new one took what that had taken."""
-    connection.execute(f"DELETE FROM raw.load_times; INSERT INTO raw.load_times FROM {OLD}.raw.load_times")  # noqa: S608
+    known = connection.execute(
+        "SELECT 1 FROM duckdb_tables() WHERE (database_name, schema_name, table_name) = ($old, 'raw', 'load_times')",
+        {"old": OLD},
+    )
+    if known.fetchone() is not None:
+        connection.execute(f"DELETE FROM raw.load_times; INSERT INTO raw.load_times FROM {OLD}.raw.load_times")  # noqa: S608
 
 
 @contextlib.contextmanager

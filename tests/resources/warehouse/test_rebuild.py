@@ -9,6 +9,7 @@ from pathlib import Path
 
 import duckdb
 import pytest
+import yaml
 from click.testing import CliRunner
 
 from deployments.cli import main
@@ -17,7 +18,8 @@ from resources.landing_zone import LandingZone
 from resources.settings import Settings
 from resources.warehouse import Warehouse, rebuild_commands
 from resources.warehouse import rebuild as rebuild_module
-from resources.warehouse.dbt_build import BuildFailed
+from resources.warehouse.carried_tables import MADE_AGAIN
+from resources.warehouse.dbt_build import DBT_PROJECT, BuildFailed
 from resources.warehouse.landed_tables import LANDED_TABLES
 from resources.warehouse.landing_damage import LandingDamaged
 from resources.warehouse.landing_loads import load_landed
@@ -40,12 +42,12 @@ def build(settings: Settings, path: Path, *, full_refresh: bool, say: Callable[[
             """
             SET TimeZone = 'UTC';
             CREATE SCHEMA IF NOT EXISTS marts;
-            CREATE SCHEMA IF NOT EXISTS snapshots;
-            CREATE TABLE IF NOT EXISTS snapshots.snap_campaigns (campaign_id VARCHAR, kind VARCHAR, dbt_scd_id VARCHAR,
-                dbt_valid_from TIMESTAMP, dbt_valid_to TIMESTAMP);
-            INSERT INTO snapshots.snap_campaigns
+            CREATE SCHEMA IF NOT EXISTS intermediate;
+            CREATE TABLE IF NOT EXISTS intermediate.snap_campaigns (campaign_id VARCHAR, kind VARCHAR,
+                dbt_scd_id VARCHAR, dbt_valid_from TIMESTAMP, dbt_valid_to TIMESTAMP);
+            INSERT INTO intermediate.snap_campaigns
             SELECT campaign_id, campaign_type, campaign_id, now()::TIMESTAMP, NULL FROM raw.campaign_descriptions
-            WHERE campaign_id NOT IN (SELECT campaign_id FROM snapshots.snap_campaigns);
+            WHERE campaign_id NOT IN (SELECT campaign_id FROM intermediate.snap_campaigns);
             CREATE OR REPLACE TABLE marts.fct_event_days AS
             SELECT received_at::DATE AS event_date, event_name, source_service, count(*) AS event_count,
                 max(loaded_at) AS loaded_at
@@ -133,10 +135,12 @@ def test_rebuilt_warehouse_is_equal_and_takes_the_old_ones_place(settings: Setti
 
 def test_what_cannot_be_made_again_is_carried_over(settings: Settings, warehouse: Warehouse) -> None:
     """A product's history, which the shop's file has forgotten, and features with their primary key."""
-    plant(warehouse, "INSERT INTO snapshots.snap_campaigns VALUES ('retired', 'x', 'id', '2020-01-01', '2021-01-01')")
+    plant(
+        warehouse, "INSERT INTO intermediate.snap_campaigns VALUES ('retired', 'x', 'id', '2020-01-01', '2021-01-01')"
+    )
     found = rebuild(settings, VERIFIED, print, build)
-    assert found.carried.tables == ("snapshots.snap_campaigns", "features.customer_activity")
-    query = "SELECT kind FROM snapshots.snap_campaigns WHERE campaign_id = 'retired'"
+    assert found.carried.tables == ("features.customer_activity", "intermediate.snap_campaigns")
+    query = "SELECT kind FROM intermediate.snap_campaigns WHERE campaign_id = 'retired'"
     assert rows(warehouse.path, query) == [("x",)]
     with pytest.raises(duckdb.ConstraintException):
         plant(warehouse, "INSERT INTO features.customer_activity VALUES ('1228')")
@@ -201,6 +205,60 @@ def test_marts_that_are_behind_the_loads_are_built_before_the_comparison(
     found = rebuild(settings, VERIFIED, print, build)
     assert found.comparison is not None
     assert found.comparison.differences == []
+
+
+def test_rows_keep_the_times_at_which_they_were_loaded(
+    settings: Settings, warehouse: Warehouse, landing: LandingZone
+) -> None:
+    """What looks at newer rows only, as quarantine does, does not take all of history for new."""
+    query = "SELECT kafka_partition, kafka_offset, loaded_at FROM raw.events ORDER BY ALL"
+    repeats = query.replace("raw.events", "raw.repeated_events")
+    before, repeats_before = rows(warehouse.path, query), rows(warehouse.path, repeats)
+    land_events(landing, [event(21)])
+    rebuild(settings, Choices(), print, build)
+    after = rows(warehouse.path, query)
+    (fresh,) = [row for row in after if row not in before]
+    assert fresh[:2] == (0, 21)
+    assert [row for row in after if row != fresh] == before
+    assert rows(warehouse.path, repeats) == repeats_before
+    assert repeats_before
+    land_events(landing, [event(22)])
+    run_platform(settings)
+    assert rows(warehouse.path, "SELECT max_by(kafka_offset, loaded_at) FROM raw.events") == [(22,)]
+
+
+def test_quarantine_is_carried_over_and_lets_out_what_it_let_out_meanwhile(
+    settings: Settings, warehouse: Warehouse
+) -> None:
+    """An event that is released during a rebuild is newer than all others from then on, in the new file too."""
+    plant(
+        warehouse,
+        """
+        CREATE SCHEMA quality;
+        CREATE TABLE quality.quarantined_rows (table_name VARCHAR, row_key VARCHAR, suite VARCHAR, reasons VARCHAR,
+            run_id VARCHAR, quarantined_at TIMESTAMPTZ, row_loaded_at TIMESTAMPTZ, released_at TIMESTAMPTZ,
+            released_by VARCHAR);
+        CREATE TABLE quality.judged_to (suite VARCHAR PRIMARY KEY, fingerprint VARCHAR, loaded_at TIMESTAMPTZ);
+        INSERT INTO quality.quarantined_rows SELECT 'raw.events', event_id, 's', 'r', '1', now(), loaded_at, NULL, NULL
+        FROM raw.events WHERE kafka_offset = 5
+        """,
+    )
+
+    def build_beside_a_release(
+        settings: Settings, path: Path, *, full_refresh: bool, say: Callable[[str], None]
+    ) -> None:
+        build(settings, path, full_refresh=full_refresh, say=say)
+        if full_refresh:
+            plant(warehouse, "UPDATE raw.events SET loaded_at = now() WHERE kafka_offset = 5")
+            plant(warehouse, "UPDATE quality.quarantined_rows SET released_at = now()")
+            with warehouse.locked("test"):
+                build(settings, warehouse.path, full_refresh=False, say=say)
+
+    found = rebuild(settings, VERIFIED, print, build_beside_a_release)
+    assert found.comparison is not None
+    assert found.comparison.differences == []
+    assert "quality.quarantined_rows" in found.carried.tables
+    assert rows(warehouse.path, "SELECT max_by(kafka_offset, loaded_at) FROM raw.events") == [(5,)]
 
 
 def test_without_verify_everything_that_landed_is_taken_and_nothing_compared(
@@ -298,6 +356,13 @@ def test_one_rebuild_at_a_time(settings: Settings, warehouse: Warehouse) -> None
         build(settings, path, full_refresh=full_refresh, say=say)
 
     assert rebuild(settings, VERIFIED, print, again).is_switched
+
+
+def test_schemas_that_dbt_fills_are_made_again() -> None:
+    """A schema that is not named would be carried over and never compared."""
+    project = yaml.safe_load((DBT_PROJECT / "dbt_project.yml").read_text())
+    declared = {stage["+schema"] for stage in project["models"]["analytics"].values() if isinstance(stage, dict)}
+    assert declared <= set(MADE_AGAIN)
 
 
 def test_switch_is_one_rename_for_whoever_opens_the_file(tmp_path: Path) -> None:
