@@ -56,9 +56,11 @@ class RelationReader(ExpressionReader):
             if found is not None:
                 return found.given(beside)
         # ORDER BY may name what the query selects, by its alias there.
-        named = [one for one in scope.expression.selects if one.alias == name] if not column.table else []
-        if named:
-            return self.value(named[0], scope)
+        query = scope.expression
+        if not column.table and isinstance(query, exp.Query):
+            for one in query.selects:
+                if one.alias == name:
+                    return self.value(one, scope)
         self.unknown.append(column.sql("duckdb"))
         return Value()
 

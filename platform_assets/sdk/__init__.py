@@ -7,13 +7,21 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from platform_assets.sdk.data_lineage import DataLineageTracker
     from platform_assets.sdk.data_quality import DataQualityFramework, create_common_expectations
     from platform_assets.sdk.experiment_tracker import ExperimentTracker
     from platform_assets.sdk.model_registry import ModelRegistry
 
-__all__ = ["DataQualityFramework", "ExperimentTracker", "ModelRegistry", "create_common_expectations"]
+__all__ = [
+    "DataLineageTracker",
+    "DataQualityFramework",
+    "ExperimentTracker",
+    "ModelRegistry",
+    "create_common_expectations",
+]
 
 _HOMES = {
+    "DataLineageTracker": "platform_assets.sdk.data_lineage",
     "DataQualityFramework": "platform_assets.sdk.data_quality",
     "create_common_expectations": "platform_assets.sdk.data_quality",
     "ExperimentTracker": "platform_assets.sdk.experiment_tracker",

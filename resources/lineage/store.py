@@ -34,11 +34,27 @@ class Pointer(msgspec.Struct, frozen=True, kw_only=True):
     edges: int
 
 
+class RecordedTransformation(msgspec.Struct, frozen=True, kw_only=True):
+    """What makes one asset of others: a statement in a dialect that sqlglot knows, or words."""
+
+    name: str
+    description: str = ""
+    code: str | None = None
+    dialect: str = "duckdb"
+
+
 class Recorded(msgspec.Struct, kw_only=True):
     """What people recorded by calls, beside what code and dbt say."""
 
     assets: list[Asset] = []
     edges: list[Edge] = []
+    transformations: dict[str, RecordedTransformation] = {}
+
+    def statement_of(self, target: str) -> str | None:
+        """The code of the transformation that makes an asset, if one was recorded with its edges."""
+        names = {f"transformation {name}": one.code for name, one in self.transformations.items()}
+        found = (names[edge.found_in] for edge in self.edges if edge.target == target and edge.found_in in names)
+        return next(found, None)
 
 
 class LineageUnreadable(RuntimeError):
