@@ -7,7 +7,10 @@ from dagster import Definitions, in_process_executor, load_from_defs_folder
 from platform_assets.defs.warehouse.dbt_models import DBT_PROJECT_DIR
 from resources.environments import resources_for
 from resources.settings import Settings, load_settings
+from sensors.built_days import built_days_sensor
+from sensors.day_freshness import day_freshness_sensor
 from sensors.landed_events import landed_events_sensor
+from sensors.reference_files import reference_files_sensor
 from sensors.run_failures import failed_runs_sensor, recovered_runs_sensor, waiting_alerts_sensor
 
 
@@ -20,7 +23,15 @@ def build_definitions(settings: Settings) -> Definitions:
     return Definitions.merge(
         load_from_defs_folder(path_within_project=Path(__file__).parent),
         Definitions(
-            sensors=[landed_events_sensor, failed_runs_sensor, recovered_runs_sensor, waiting_alerts_sensor],
+            sensors=[
+                landed_events_sensor,
+                reference_files_sensor,
+                built_days_sensor,
+                day_freshness_sensor,
+                failed_runs_sensor,
+                recovered_runs_sensor,
+                waiting_alerts_sensor,
+            ],
             resources=resources_for(settings, DBT_PROJECT_DIR),
             executor=in_process_executor,
         ),

@@ -3,13 +3,17 @@
 from dagster import AssetSelection, define_asset_job, in_process_executor
 
 from platform_assets.defs.stages import Stage
-from platform_assets.defs.warehouse.dbt_models import dbt_models
+from platform_assets.defs.warehouse.day_freshness import DAYS_ARE_THERE
+from platform_assets.defs.warehouse.dbt_models import FULL_TESTS_TAG, dbt_models
+from platform_assets.defs.warehouse.full_proofs import EVERY_ID_IS_UNIQUE
 
 WAREHOUSE_JOB = "warehouse_job"
 REFERENCE_JOB = "reference_job"
 CHURN_JOB = "churn_job"
 PLATFORM_CHECKS_JOB = "platform_checks_job"
 COMPACTION_JOB = "compaction_job"
+FRESHNESS_JOB = "freshness_job"
+WAREHOUSE_FULL_TESTS = "warehouse_full_tests"
 
 _LANDED_KEYS = (
     *(Stage.RAW.key(noun) for noun in ("events", "rejected_events", "window_results", "late_events")),
@@ -21,6 +25,10 @@ _TRANSFORMED = AssetSelection.assets(*dbt_models.keys)
 # dbt's tests of its sources are checks of the raw tables, but it is the build that runs them.
 _DBT_TESTS = AssetSelection.checks(*dbt_models.check_keys)
 _PUBLISHED = AssetSelection.assets(Stage.SERVING.key("marts_snapshot"))
+# Checks of what the builds make that have a job of their own: by the clock, and over all history.
+_FRESHNESS = AssetSelection.checks(*DAYS_ARE_THERE)
+_FULL_PROOFS = AssetSelection.checks(*EVERY_ID_IS_UNIQUE)
+_ELSEWHERE = _FRESHNESS | _FULL_PROOFS
 
 WITHOUT_REFERENCE = sorted(
     {
@@ -33,13 +41,13 @@ WITHOUT_REFERENCE = sorted(
 
 warehouse_job = define_asset_job(
     WAREHOUSE_JOB,
-    selection=_RAW | _TRANSFORMED | _DBT_TESTS | _PUBLISHED,
+    selection=(_RAW | _TRANSFORMED | _DBT_TESTS | _PUBLISHED) - _ELSEWHERE,
     description="Loads what has landed and the reference data, rebuilds the marts and publishes those that are served.",
     executor_def=in_process_executor,
 )
 reference_job = define_asset_job(
     REFERENCE_JOB,
-    selection=(_RAW - _LANDED) | _TRANSFORMED | _DBT_TESTS | _PUBLISHED,
+    selection=((_RAW - _LANDED) | _TRANSFORMED | _DBT_TESTS | _PUBLISHED) - _ELSEWHERE,
     description="Loads products, demographics, campaigns and coupons, rebuilds the marts and publishes them.",
     executor_def=in_process_executor,
 )
@@ -70,5 +78,18 @@ compaction_job = define_asset_job(
     COMPACTION_JOB,
     selection=AssetSelection.assets(Stage.LANDING.key("compacted_files")),
     description="Merges the small files that have landed and are loaded into large ones.",
+    executor_def=in_process_executor,
+)
+freshness_job = define_asset_job(
+    FRESHNESS_JOB,
+    selection=_FRESHNESS,
+    description="Asks whether every business day that has to be there is there, in each daily mart.",
+    executor_def=in_process_executor,
+)
+warehouse_full_tests = define_asset_job(
+    WAREHOUSE_FULL_TESTS,
+    selection=_DBT_TESTS | _FULL_PROOFS,
+    description="Tests all rows, where a build tests what is new: dbt's tests, and that no id stands in two rows.",
+    tags={FULL_TESTS_TAG: "true"},
     executor_def=in_process_executor,
 )

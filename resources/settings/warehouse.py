@@ -24,6 +24,9 @@ class WarehouseSettings(Section):
     days_without_data: CommaSeparated = Field(
         (), description="Business days on which nothing is expected, as 2026-12-25,2027-01-01."
     )
+    missing_day_alert_after_s: float = Field(
+        3600.0, ge=0, description="How long days may be missing after their deadline before people are told."
+    )
     lock_timeout_s: float = Field(600.0, gt=0)
 
     @field_validator("business_timezone")

@@ -119,6 +119,7 @@ def test_every_stage_reads_only_from_itself_and_stages_before_it(specs: dict[str
         "landing",
         "sources",
         "raw",
+        "quality",
         "staging",
         "intermediate",
         "marts",
@@ -172,7 +173,13 @@ def test_every_asset_that_dagster_makes_belongs_to_a_job(made_by_dagster: set[st
 
 def test_schedules_tick_by_default_in_the_time_of_the_business() -> None:
     schedules = {schedule.name: schedule for schedule in defs.get_repository_def().schedule_defs}
-    assert schedules.keys() == {"reference_daily", "churn_weekly", "platform_checks_hourly", "compaction_hourly"}
+    assert schedules.keys() == {
+        "reference_daily",
+        "churn_weekly",
+        "platform_checks_hourly",
+        "compaction_hourly",
+        "warehouse_full_tests_weekly",
+    }
     assert {schedule.default_status for schedule in schedules.values()} == {DefaultScheduleStatus.RUNNING}
     assert {schedule.execution_timezone for schedule in schedules.values()} == {"America/New_York"}
 

@@ -16,6 +16,7 @@ from dagster import (
 )
 
 from platform_assets.contracts.features import CUSTOMER_ACTIVITY, LOOKBACK_DAYS
+from platform_assets.defs.automation import IN_THE_MORNING_WHEN_SOURCE_CHANGED
 from platform_assets.defs.materialized import Materialized
 from platform_assets.defs.stages import ML_TEAM, WAREHOUSE_POOL, Stage
 from resources.settings import Settings
@@ -42,6 +43,7 @@ SELECT
     kinds={"duckdb", "pandera"},
     pool=WAREHOUSE_POOL,
     code_version=str(CUSTOMER_ACTIVITY.version),
+    automation_condition=IN_THE_MORNING_WHEN_SOURCE_CHANGED,
     check_specs=[
         AssetCheckSpec(
             MATCHES_CONTRACT,

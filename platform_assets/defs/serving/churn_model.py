@@ -13,6 +13,7 @@ from dagster import (
 )
 
 from platform_assets.contracts.predictions import CHURN
+from platform_assets.defs.automation import WHEN_SOURCE_CHANGED
 from platform_assets.defs.materialized import Materialized
 from platform_assets.defs.models.churn import CHURN_MODEL
 from platform_assets.defs.stages import ML_TEAM, Stage
@@ -31,6 +32,7 @@ ANSWERS = "exported_model_answers"
     group_name=Stage.SERVING.group,
     owners=[ML_TEAM],
     kinds={"scikitlearn"},
+    automation_condition=WHEN_SOURCE_CHANGED,
     check_specs=[
         AssetCheckSpec(
             ANSWERS,

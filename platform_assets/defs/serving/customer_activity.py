@@ -4,6 +4,7 @@ import pandas as pd
 from dagster import AssetCheckResult, ResourceParam, asset, asset_check
 
 from platform_assets.contracts.features import CUSTOMER_ACTIVITY
+from platform_assets.defs.automation import WHEN_SOURCE_CHANGED
 from platform_assets.defs.features.customer_activity import CUSTOMER_ACTIVITY_KEY
 from platform_assets.defs.materialized import Materialized
 from platform_assets.defs.stages import ML_TEAM, Stage
@@ -23,6 +24,7 @@ Values = dict[str, float | None]
     group_name=Stage.SERVING.group,
     owners=[ML_TEAM],
     kinds={"sqlite"},
+    automation_condition=WHEN_SOURCE_CHANGED,
     description="One entry per household with an order in the last 84 days: its features at the serving cut-off.",
 )
 def customer_activity(

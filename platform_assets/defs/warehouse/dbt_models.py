@@ -11,13 +11,17 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from dagster import AssetExecutionContext, BackfillPolicy, PartitionsDefinition, ResourceParam
+import msgspec
+from dagster import AssetExecutionContext, AssetKey, BackfillPolicy, PartitionsDefinition, ResourceParam
 from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings, DbtCliResource, dbt_assets
 
 from platform_assets.defs.partitions import DAILY_TAG, business_days, dbt_variables, marks_of_other_days
 from platform_assets.defs.stages import WAREHOUSE_POOL
 from resources.settings import Settings
 from resources.warehouse import Warehouse
+
+FULL_TESTS_TAG = "analytics/full_tests"
+"""On runs in which dbt's tests read all rows and not only those that no test has passed yet."""
 
 DBT_PROJECT_DIR = Path(__file__).parents[3] / "dbt_project"
 MANIFEST = DBT_PROJECT_DIR / "target" / "manifest.json"
@@ -73,6 +77,16 @@ def close_adapter() -> None:
     manager.close_all_connections()
 
 
+def _day_columns() -> dict[AssetKey, str]:
+    nodes = msgspec.json.decode(manifest_path().read_bytes())["nodes"].values()
+    translator = Translator()
+    return {
+        translator.get_asset_key(node): str(node["config"]["event_time"])
+        for node in nodes
+        if node["resource_type"] == "model" and DAILY_TAG in node["tags"]
+    }
+
+
 class Translator(DagsterDbtTranslator):
     """Models with the tag `daily` have a partition for each business day, the others none; one call builds both."""
 
@@ -99,7 +113,9 @@ def dbt_models(
 ) -> Iterator[Any]:
     """Build and test the selected models, alone with the warehouse file."""
     days = context.partition_key_range if context.has_partition_key_range else None
-    variables = dbt_variables(days, context.run.tags)
+    variables: dict[str, object] = {**dbt_variables(days, context.run.tags)}
+    if FULL_TESTS_TAG in context.run.tags:
+        variables["full_tests"] = True
     arguments = ["build", *(["--vars", json.dumps(variables)] if variables else [])]
     with warehouse.locked(f"dbt build, run {context.op_execution_context.run_id}"), dbt_environment(settings):
         build = dbt.cli(arguments, context=context, target_path=settings.root / "dbt" / "target")
@@ -113,3 +129,6 @@ def dbt_models(
 
 DAILY_MODELS = frozenset(spec.key for spec in dbt_models.specs if spec.partitions_def is not None)
 """The marts that are partitioned by business day."""
+
+DAY_COLUMNS = _day_columns()
+"""The column of each that holds the day: dbt's own setting `event_time`."""
