@@ -80,6 +80,7 @@ check: lint type-check secrets-scan manifest  ## lint, types, architecture, cont
 	$(BIN)/lint-imports
 	$(BIN)/analytics schemas check
 	$(BIN)/analytics contract generate --check
+	$(BIN)/analytics contract diff
 	$(BIN)/sqlfluff lint --disable-progress-bar dbt_project/models dbt_project/tests
 	DAGSTER_DISABLE_TELEMETRY=1 $(BIN)/dg check defs
 	DAGSTER_DISABLE_TELEMETRY=1 $(BIN)/dagster definitions validate -w workspace.yaml
