@@ -15,6 +15,7 @@ _COMMANDS: dict[str, str] = {
     "sql": "platform_assets.commands:sql",
     "lineage": "resources.lineage.commands:lineage",
     "metrics": "resources.warehouse.metric_commands:metrics",
+    "quality": "resources.quality.commands:quality",
     "rejected": "resources.rejected_events.commands:rejected",
     "schemas": "resources.event_schemas.commands:schemas",
     "contract": "resources.contracts.commands:contract",

@@ -18,6 +18,7 @@ WAREHOUSE_FULL_TESTS = "warehouse_full_tests"
 _LANDED_KEYS = (
     *(Stage.RAW.key(noun) for noun in ("events", "rejected_events", "window_results", "late_events")),
     Stage.INFERENCE.key("raw_predictions"),
+    Stage.QUALITY.key("quarantined_rows"),
 )
 _LANDED = AssetSelection.assets(*_LANDED_KEYS)
 _RAW = AssetSelection.groups(Stage.RAW.group) | _LANDED

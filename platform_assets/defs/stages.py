@@ -20,6 +20,7 @@ class Stage(enum.Enum):
     LANDING = "landing"
     SOURCES = "sources"
     RAW = "raw"
+    QUALITY = "quality"
     STAGING = "staging"
     INTERMEDIATE = "intermediate"
     MARTS = "marts"

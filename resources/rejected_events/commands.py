@@ -21,7 +21,7 @@ from resources.rejected_events.door import DoorRefused, FrontDoor
 from resources.rejected_events.landed import landed_rejections
 from resources.rejected_events.replay import ReplayReport, preview, replay
 from resources.settings import Settings
-from resources.settings.console import err, out
+from resources.settings.console import err, out, print_columns, printable
 from resources.settings.options import with_settings
 
 _EVERY_STATUS = "all"
@@ -155,7 +155,7 @@ def _print_report(report: ReplayReport, *, dry_run: bool) -> None:
         rows.append((f"{group.passing:,}", f"{group.failing:,}", _clean(group.reason)))
         rows += [("", f"{count:,}", f"  still: {_clean(why)}") for why, count in group.failures.most_common(3)]
         rows += [("", "", f"  for example {rejection_id}") for rejection_id in group.failing_ids]
-    _print_columns(("passes", "fails", "rejected because"), rows)
+    print_columns(("passes", "fails", "rejected because"), rows)
     days = _spelled(report.days)
     if dry_run:
         err.print(f"Nothing was sent. {report.passing:,} of {report.matched:,} would pass{days}.")
@@ -195,14 +195,7 @@ def _print_table(rows: Sequence[Mapping[str, Any]]) -> None:
     if rows:
         columns = [column for column in _COLUMNS if column in rows[0]]
         cells = [[_clean(_moment(row[column])) for column in columns] for row in rows]
-        _print_columns([column.replace("_", " ") for column in columns], cells)
-
-
-def _print_columns(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    widths = [max(len(row[place]) for row in (header, *rows)) for place in range(len(header) - 1)]
-    for row in (header, *rows):
-        padded = [cell.ljust(width) for cell, width in zip(row, widths, strict=False)]
-        out.print("  ".join([*padded, row[-1]]), markup=False)
+        print_columns([column.replace("_", " ") for column in columns], cells)
 
 
 def _moment(value: Any) -> Any:
@@ -210,9 +203,7 @@ def _moment(value: Any) -> Any:
 
 
 def _clean(value: Any) -> str:
-    """One line without control characters, which a terminal would obey."""
-    text = "" if value is None else str(value)
-    return "".join(char if char.isprintable() else json.dumps(char)[1:-1] for char in text)
+    return "" if value is None else printable(str(value))
 
 
 def _readable(body: str) -> str:

@@ -40,6 +40,7 @@ def test_every_model_and_source_says_its_grain_owner_and_group(built: Built) -> 
 def test_every_source_has_its_asset_key(built: Built) -> None:
     keys = {node["name"]: node["config"]["meta"]["dagster"]["asset_key"] for node in _sources(built)}
     assert keys.pop("predictions") == ["inference", "raw_predictions"]
+    assert keys.pop("quarantined_rows") == ["quality", "quarantined_rows"]
     assert keys == {name: ["raw", name] for name in keys}
     assert len(keys) == 10
 

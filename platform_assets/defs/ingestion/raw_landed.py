@@ -4,6 +4,7 @@ import functools
 from collections.abc import Mapping
 from typing import Any
 
+import duckdb
 from dagster import (
     AssetCheckSpec,
     AssetExecutionContext,
@@ -25,7 +26,9 @@ from platform_assets.defs.ingestion.landing import (
 )
 from platform_assets.defs.materialized import Materialized
 from platform_assets.defs.stages import DATA_TEAM, WAREHOUSE_POOL, Stage
+from platform_assets.quality.suites import QUARANTINES
 from resources.landing_zone import LandingZone
+from resources.quality.quarantine import LoadedTable, quarantine
 from resources.warehouse import Warehouse
 from resources.warehouse.landed_tables import (
     LOAD_COLUMNS,
@@ -123,13 +126,22 @@ raw_late_events = raw_asset(
 )
 
 
+def quarantine_loaded(connection: duckdb.DuckDBPyConnection, *, table: LandedTable, run_id: str) -> None:
+    """Hold the rows of a load that fail the suites of their table, before anybody sees them."""
+    suites = [suite for suite in QUARANTINES if suite.dataset == table.table]
+    if suites:
+        quarantine(connection, LoadedTable(table.table, table.key), suites, run_id=run_id)
+
+
 def load_and_check(
     context: AssetExecutionContext, warehouse: Warehouse, landing_zone: LandingZone, table: LandedTable
 ) -> Materialized:
     """Load what had landed when this began, each batch in one transaction, then check what was committed."""
-    purpose = f"load of {table.table}, run {context.op_execution_context.run_id}"
+    run_id = context.op_execution_context.run_id
+    purpose = f"load of {table.table}, run {run_id}"
     batches = []
-    for batch in load_in_batches(warehouse, landing_zone, table, purpose=purpose):
+    judge = functools.partial(quarantine_loaded, table=table, run_id=run_id)
+    for batch in load_in_batches(warehouse, landing_zone, table, purpose=purpose, judge=judge):
         context.log.info(
             "%s: %d files, %d rows, %d of them new", table.table, batch.file_count, batch.row_count, batch.new_row_count
         )
