@@ -7,9 +7,11 @@ from dagster import Definitions, in_process_executor, load_from_defs_folder
 from platform_assets.defs.warehouse.dbt_models import DBT_PROJECT_DIR
 from resources.environments import resources_for
 from resources.settings import Settings, load_settings
+from resources.settings.lineage import LineageEvents
 from sensors.built_days import built_days_sensor
 from sensors.day_freshness import day_freshness_sensor
 from sensors.landed_events import landed_events_sensor
+from sensors.lineage_events import LINEAGE_EVENT_SENSORS
 from sensors.reference_files import reference_files_sensor
 from sensors.run_failures import failed_runs_sensor, recovered_runs_sensor, waiting_alerts_sensor
 
@@ -31,6 +33,7 @@ def build_definitions(settings: Settings) -> Definitions:
                 failed_runs_sensor,
                 recovered_runs_sensor,
                 waiting_alerts_sensor,
+                *(LINEAGE_EVENT_SENSORS if settings.lineage.events is not LineageEvents.OFF else ()),
             ],
             resources=resources_for(settings, DBT_PROJECT_DIR),
             executor=in_process_executor,

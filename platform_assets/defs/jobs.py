@@ -55,8 +55,8 @@ reference_job = define_asset_job(
 churn_job = define_asset_job(
     CHURN_JOB,
     selection=AssetSelection.groups(Stage.FEATURES.group, Stage.MODELS.group)
-    | AssetSelection.assets(Stage.SERVING.key("customer_activity"), Stage.SERVING.key("churn_model")),
-    description="Computes features, trains, promotes through the gate and serves.",
+    | AssetSelection.assets(*(Stage.SERVING.key(noun) for noun in ("customer_activity", "churn_model", "lineage"))),
+    description="Computes features, trains, promotes through the gate, serves, and publishes the lineage of all of it.",
     executor_def=in_process_executor,
 )
 platform_checks_job = define_asset_job(
