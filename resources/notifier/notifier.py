@@ -80,12 +80,17 @@ class OutboxNotifier:
         try:
             record = self._outbox.record_end if is_end else self._outbox.record
             fate = record(alert, names)
+        except OnlineStoreError:
+            _log.exception("Alerts are not remembered, so this one may be sent again: %s", alert.title)
+            return Report(Fate.RECORDED, tuple(self._send_unremembered(channel, alert) for channel in self._channels))
+        try:
             if fate is Fate.RECORDED:
                 self.deliver_waiting()
             return Report(fate, self._outbox.deliveries(alert))
         except OnlineStoreError:
-            _log.exception("Alerts are not remembered, so this one may be sent again: %s", alert.title)
-            return Report(Fate.RECORDED, tuple(self._send_unremembered(channel, alert) for channel in self._channels))
+            # It is written down and may have been sent: whoever delivers next finds out.
+            _log.exception("What became of an alert is not known: %s", alert.title)
+            return Report(fate)
 
     def _drain(self, channel: Channel) -> int:
         sent = 0
