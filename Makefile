@@ -7,7 +7,7 @@ UV_VERSION := 0.13.9
 PEERS := .venv-peers
 
 .DEFAULT_GOAL := dev-install
-.PHONY: dev-install up down status kafka picture run-api bench bench-http bench-readers bench-peers manifest openapi test test-integration faults check ci format lint type-check secrets-scan secrets-accept audit sbom lock clean help
+.PHONY: dev-install up down status kafka picture run-api bench bench-http bench-warehouse bench-readers bench-peers manifest openapi test test-integration faults check ci format lint type-check secrets-scan secrets-accept audit sbom lock clean help
 
 dev-install: $(INSTALLED)  ## install the locked environment into .venv (a bare `make` does this)
 
@@ -50,6 +50,9 @@ bench-http: $(INSTALLED)  ## measure the front door over HTTP, beside plain Fast
 
 bench-readers: manifest  ## readers of metrics beside builds of the demo's warehouse; some minutes (ARGS="--help")
 	@$(BIN)/python -m deployments.readers $(ARGS)
+
+bench-warehouse: $(INSTALLED)  ## 100 million events loaded and built, beside bare DuckDB; 40 minutes (ARGS="--help")
+	@$(BIN)/python -m deployments.scale $(ARGS)
 
 bench-peers: $(INSTALLED) $(PEERS)/.installed  ## the same job on stock Faust, Quix Streams, Bytewax and Pathway
 	@$(BIN)/python -m streaming.benchmark --engine platform faust quix bytewax pathway $(ARGS)
