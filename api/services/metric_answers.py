@@ -2,6 +2,7 @@
 
 import datetime as dt
 import enum
+import itertools
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -54,6 +55,10 @@ class AnswerCache:
         if answer is not None:
             self._answers.move_to_end(key)
         return answer
+
+    def newest(self, count: int) -> list[AnswerKey]:
+        """What was asked for last, the last one first."""
+        return list(itertools.islice(reversed(self._answers), count))
 
     def put(self, key: AnswerKey, answer: MetricAnswer) -> None:
         """Keep an answer; those of another snapshot, and then the ones unused for longest, make room."""

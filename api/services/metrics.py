@@ -1,7 +1,8 @@
 """Answers questions about metrics from the published snapshot, beside the requests and never in their way.
 
 DuckDB is imported with the first question, queries run on a few threads, and who cannot be served soon is told so at
-once. Answers are kept for as long as their snapshot serves; equal questions that meet are asked once.
+once. Answers are kept for as long as their snapshot serves; equal questions that meet are asked once. What was asked
+last is asked of a new snapshot before it serves, so that nobody waits for a publication.
 """
 
 import asyncio
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from resources.warehouse.snapshot_reader import OpenSnapshot, SnapshotReader
 
 LOOK_INTERVAL_S = 0.5
+WARMED_UP = 100
+"""Questions, at most; a few milliseconds each, beside those that are asked meanwhile."""
 
 logger = logging.getLogger(__name__)
 
@@ -67,6 +70,7 @@ class Metrics:
         self._limits = settings.metrics
         self._executor = ThreadPoolExecutor(self._limits.workers, thread_name_prefix="metrics")
         self._reader: SnapshotReader | None = None
+        self._serving: OpenSnapshot | None = None
         self._opening = asyncio.Lock()
         self._following: asyncio.Task[None] | None = None
         self._fault: str | None = None
@@ -168,20 +172,33 @@ class Metrics:
         return {key: day for key, day in self._last_days.items() if key[0] == version}
 
     async def _current(self) -> "OpenSnapshot":
-        if self._reader is not None and self._reader.current is not None:
-            return self._reader.current
+        if self._serving is not None:
+            return self._serving
         async with self._opening:
-            opened = await asyncio.to_thread(self._look)
-            if self._following is None:
+            if self._serving is None:
+                self._serving = await asyncio.to_thread(self._look)
                 self._following = asyncio.create_task(self._follow(), name="metrics-follow-snapshots")
-            return opened
+            return self._serving
 
     async def _follow(self) -> None:
         """Open what is published beside the questions, so that none of them waits for it."""
         while True:
             await asyncio.sleep(LOOK_INTERVAL_S)
             with contextlib.suppress(NothingPublished, MetricsUnavailable):
-                await asyncio.to_thread(self._look)
+                opened = await asyncio.to_thread(self._look)
+                if self._serving is None or self._serving.snapshot.version != opened.snapshot.version:
+                    await self._warm_up(opened)
+                self._serving = opened
+
+    async def _warm_up(self, opened: "OpenSnapshot") -> None:
+        answers = []
+        for _, query, form in self._cache.newest(WARMED_UP):
+            key = (opened.snapshot.version, query, form)
+            if query.metric.mart in opened.snapshot.tables:
+                with contextlib.suppress(QueryTookTooLong, QueryTooCostly):
+                    answers.append((key, await self._asked(opened, key)))
+        for key, answer in reversed(answers):
+            self._cache.put(key, answer)
 
     def _look(self) -> "OpenSnapshot":
         from resources.warehouse.hardened import QueryLimits

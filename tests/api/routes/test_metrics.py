@@ -9,32 +9,36 @@ from typing import Any
 
 import httpx
 import pytest
+import pytest_asyncio
 
 from platform_assets.contracts.metrics import METRICS
-from resources.settings import MetricsSettings, Settings
-from tests.published_marts import publish_marts
+from resources.settings import KafkaSettings, MetricsSettings, Settings
+from resources.warehouse import Warehouse
+from resources.warehouse.snapshots import publish_snapshot
+from tests.api.conftest import UNLIMITED, serving
+from tests.published_marts import PUBLISHED, publish_marts
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 PATH = "/v1/metrics/sales"
 SQL = 'department" FROM marts.fct_orders; DROP TABLE x; --'
 
 
 @pytest.fixture(scope="module")
-def published(tmp_path_factory: pytest.TempPathFactory, broker: str) -> Settings:
+def published(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     """Settings of a deployment that has published once. Metrics need no event log."""
-    from resources.settings import KafkaSettings, LimitsSettings
-
     settings = Settings(
         data_dir=tmp_path_factory.mktemp("data"),
         kafka=KafkaSettings(bootstrap_servers="127.0.0.1:1"),
-        limits=LimitsSettings(requests_per_minute=10**6),
+        limits=UNLIMITED,
     )
     publish_marts(settings)
     return settings
 
 
-@pytest.fixture
-async def api(serve: Any, published: Settings) -> AsyncIterator[httpx.AsyncClient]:
-    async with serve(published) as http:
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def api(published: Settings) -> AsyncIterator[httpx.AsyncClient]:
+    async with serving(published) as http:
         yield http
 
 
@@ -119,8 +123,9 @@ async def test_sql_in_a_value_is_a_value(api: httpx.AsyncClient) -> None:
     assert len((await api.get(PATH)).json()["data"]["rows"]) == 40
 
 
-async def test_unchanged_data_is_304_and_a_new_snapshot_is_read(serve: Any, published: Settings) -> None:
-    async with serve(published) as api:
+async def test_unchanged_data_is_304_and_a_new_snapshot_is_read(serve: Any, unreachable: Settings) -> None:
+    publish_marts(unreachable)
+    async with serve(unreachable) as api:
         asked = {"grain": "total"}
         first = await api.get(PATH, params=asked)
         etag = first.headers["etag"]
@@ -130,14 +135,13 @@ async def test_unchanged_data_is_304_and_a_new_snapshot_is_read(serve: Any, publ
         assert again.headers["cache-control"] == "private, no-cache"
         other = await api.get(PATH, params={"grain": "month"}, headers={"If-None-Match": etag})
         assert other.status_code == 200
-        await asyncio.to_thread(publish_marts, published, 3)
+        await asyncio.to_thread(publish_marts, unreachable, 3)
         deadline = time.monotonic() + 10
         while (changed := await api.get(PATH, params=asked, headers={"If-None-Match": etag})).status_code == 304:
             assert time.monotonic() < deadline
             await asyncio.sleep(0.05)
         value = first.json()["data"]["rows"][0]["value"]
         assert changed.json()["data"]["rows"] == [{"value": 3 * value}]
-        await asyncio.to_thread(publish_marts, published)
 
 
 async def test_csv_has_a_heading_and_no_formulas(api: httpx.AsyncClient) -> None:
@@ -203,12 +207,38 @@ async def test_one_caller_cannot_take_every_place(serve: Any, published: Setting
     assert {response.status_code for response in responses} == {200, 429}
 
 
-async def test_a_query_that_takes_too_long_is_ended_and_said(serve: Any, published: Settings) -> None:
-    hurried = published.model_copy(update={"metrics": MetricsSettings(query_timeout_s=1e-6)})
+async def test_a_query_that_takes_too_long_is_ended_and_said(serve: Any, unreachable: Settings) -> None:
+    """Distinct households of three million orders take some hundred times the limit."""
+    publish_marts(unreachable)
+    warehouse = Warehouse.of(unreachable)
+    with warehouse.write("many orders") as connection:
+        connection.execute(
+            "CREATE OR REPLACE TABLE marts.fct_orders AS SELECT DATE '2017-01-01' AS order_date, i AS order_id, "
+            "'h' || i AS household_id, 's' AS store_id, 1.0 AS sales_value FROM range(3000000) AS t(i)"
+        )
+    publish_snapshot(warehouse, unreachable.snapshots_dir, PUBLISHED)
+    hurried = unreachable.model_copy(update={"metrics": MetricsSettings(query_timeout_s=0.005)})
     async with serve(hurried) as api:
-        response = await api.get(PATH)
+        response = await api.get("/v1/metrics/active_households")
     assert response.status_code == 503
     assert response.json()["type"].endswith("metric-query-took-too-long")
+    assert int(response.headers["retry-after"]) > 0
+
+
+async def test_what_was_asked_is_answered_by_a_new_snapshot_without_a_query(serve: Any, unreachable: Settings) -> None:
+    publish_marts(unreachable)
+    async with serve(unreachable) as api:
+        first = await api.get(PATH)
+        snapshot = await asyncio.to_thread(publish_marts, unreachable, 3)
+        service = api._transport.app.state.metrics
+        deadline = time.monotonic() + 10
+        while (await service.version()).version != snapshot.version:
+            assert time.monotonic() < deadline
+            await asyncio.sleep(0.05)
+        service._executor.shutdown()
+        renewed = await api.get(PATH)
+    values = [[row["value"] for row in answer.json()["data"]["rows"]] for answer in (first, renewed)]
+    assert values[1] == [3 * value for value in values[0]]
 
 
 async def test_an_answer_is_kept_for_its_snapshot(serve: Any, published: Settings) -> None:
