@@ -4,7 +4,7 @@ Nothing of it needs a running platform. The registry is only asked where that is
 without it the exported versions are those that are known.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from platform_assets.contracts.predictions import CHURN, SERVED
 from platform_assets.features.customer_activity import FEATURES_STATEMENT, LABELS_STATEMENT
 from platform_assets.lineage.building import GraphBuilder
 from platform_assets.lineage.dbt_models import add_dbt_models
-from platform_assets.lineage.graph import ROWS, AssetKind, Column, Place
+from platform_assets.lineage.graph import ROWS, AssetKind, Column, Influence, Place
 from platform_assets.lineage.metrics import add_metrics
 from platform_assets.lineage.serving import (
     ModelSource,
@@ -26,17 +26,24 @@ from platform_assets.lineage.serving import (
 )
 from platform_assets.lineage.stream import add_stream, payload_fields
 from platform_assets.modeling.manifest import MANIFEST_FILE, POINTER_FILE, Manifest, Pointer
+from platform_assets.quality.suite import Suite
+from platform_assets.quality.suites import QUARANTINES
 from resources.event_schemas.folder import SchemaFolder
 from resources.event_schemas.registry import SchemaRegistry
 from resources.settings import Settings
+from resources.warehouse.landed_tables import LANDED_TABLES
 from resources.warehouse.reference_loads import DISTRIBUTION, REFERENCE_TABLES
 from resources.warehouse.snapshots import SERVED_MARTS
 
 REFERENCE = "sources/complete_journey"
+QUARANTINE = "quality/quarantined_rows"
 
 
 def assemble(
-    manifest: Mapping[str, Any], versions: tuple[ModelVersion, ...] = (), schemas: Mapping[str, Any] | None = None
+    manifest: Mapping[str, Any],
+    versions: tuple[ModelVersion, ...] = (),
+    schemas: Mapping[str, Any] | None = None,
+    quarantines: Sequence[Suite] = QUARANTINES,
 ) -> GraphBuilder:
     """The whole graph.
 
@@ -44,13 +51,15 @@ def assemble(
         manifest: dbt's, of `dbt compile`.
         versions: of the served models.
         schemas: registered JSON Schemas of payloads by event name, beside the built-in contracts.
+        quarantines: the suites that hold rows of landed tables.
     """
     builder = GraphBuilder()
     add_stream(builder, payload_fields(schemas))
     _add_reference(builder)
-    # Its stage comes last, but dbt reads its raw table.
     model = ModelSource(CHURN, CUSTOMER_ACTIVITY, FEATURES_STATEMENT, LABELS_STATEMENT, versions)
     add_dbt_models(builder, manifest)
+    for suite in quarantines:
+        _add_quarantine(builder, suite)
     add_model(builder, model)
     add_predictions(builder, model)
     add_snapshot(builder, (mart.name for mart in SERVED_MARTS))
@@ -138,3 +147,16 @@ def _add_reference(builder: GraphBuilder) -> None:
         for name in table.columns:
             builder.passes(Place(REFERENCE, f"{table.name}.{name}"), Place(raw, name), "load of the shop's files")
         builder.edge(Place(REFERENCE, f"{table.name}.{ROWS}"), Place(raw, ROWS), "load of the shop's files")
+
+
+def _add_quarantine(builder: GraphBuilder, suite: Suite) -> None:
+    """Which rows are held, and so are not in the models, is decided by the columns that a suite judges."""
+    table, found_in = suite.dataset.replace(".", "/"), f"suite {suite.name}"
+    key = next(landed.key for landed in LANDED_TABLES if landed.table == suite.dataset)
+    judged = {column for expectation in suite.expectations for column in expectation.columns_read}
+    read = {f"payload.{column}" if column in suite.payload else column for column in judged} | suite.only.keys()
+    for column in sorted(read):
+        for target in (ROWS, "reasons"):
+            builder.edge(Place(table, column), Place(QUARANTINE, target), found_in, Influence.CONDITION)
+    builder.edge(Place(table, ROWS), Place(QUARANTINE, ROWS), found_in)
+    builder.edge(Place(table, key), Place(QUARANTINE, "row_key"), found_in)

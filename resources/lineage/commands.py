@@ -145,23 +145,27 @@ def _graph(settings: Settings, project: Path, ask_registry: bool) -> LineageGrap
 
 
 def _told(impact: Impact, *, why: bool) -> Iterator[str]:
-    yield f"A change of {impact.of} reaches:" if impact.affected else f"Nothing is made of {impact.of}."
+    direct = [one for one in impact.affected if one.influence is Influence.DIRECT]
+    conditions = [one for one in impact.affected if one.influence is Influence.CONDITION]
+    yield f"A change of {impact.of} reaches:" if direct else f"Nothing is made of {impact.of}."
+    yield from _by_kind(direct, why=why)
+    if conditions:
+        yield "\nIt decides, through a filter, join, group, case or quarantine:"
+        yield from _by_kind(conditions, why=why)
+
+
+def _by_kind(affected: list[Affected], *, why: bool) -> Iterator[str]:
     kind = None
-    for asset, group in _by_asset(impact.affected):
+    for asset, group in _by_asset(affected):
         if group[0].kind is not kind:
             kind = group[0].kind
             yield f"\n{kind.value}"
-        direct = [one for one in group if one.influence is Influence.DIRECT]
-        conditions = [one for one in group if one.influence is Influence.CONDITION]
-        parts = [_columns(direct), f"by a condition: {_columns(conditions)}" if conditions else ""]
-        yield f"  {asset}  {'; '.join(filter(None, parts))}".rstrip()
+        yield f"  {asset}  {_columns(group)}".rstrip()
         if why:
             for one in group:
                 yield f"    {_column(one)}"
-                yield from (
-                    f"      {'→' if number else ' '} {step.place}  [{step.found_in}]"
-                    for number, step in enumerate(one.way)
-                )
+                for number, step in enumerate(one.way):
+                    yield f"      {'→' if number else ' '} {step.place}  [{step.found_in}]"
 
 
 def _by_asset(affected: Iterable[Affected]) -> list[tuple[str, list[Affected]]]:

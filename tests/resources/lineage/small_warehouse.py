@@ -53,7 +53,8 @@ def raw_rows(manifest: Mapping[str, Any], seed: int) -> Raw:
     rows: Raw = {}
     for source in manifest["sources"].values():
         name = source["name"]
-        count, make = makers[name]
+        # Nothing is held in quarantine.
+        count, make = makers.get(name, (0, lambda _, number: {}))
         made = [make(dice, number) for number in range(count)]
         rows[name] = [
             {column: one.get(column, _filler(column, described["data_type"], number))
@@ -68,8 +69,8 @@ def build(manifest: Mapping[str, Any], raw: Raw) -> Contents:
     contents: Contents = {}
     with duckdb.connect(config={"threads": "1"}) as connection:
         connection.execute("SET TimeZone = 'UTC'")
-        connection.execute("CREATE SCHEMA raw")
         for source in manifest["sources"].values():
+            connection.execute(f'CREATE SCHEMA IF NOT EXISTS "{source["schema"]}"')
             _fill(connection, source, raw[source["name"]])
         for node in in_order(manifest):
             relation = f'"{node["schema"]}"."{node["alias"]}"'
@@ -103,10 +104,11 @@ def _contents(found: duckdb.DuckDBPyConnection) -> dict[str, "Counter[str]"]:
 def _fill(connection: duckdb.DuckDBPyConnection, source: Mapping[str, Any], rows: list[Row]) -> None:
     columns = source["columns"]
     declared = ", ".join(f'"{name}" {column["data_type"]}' for name, column in columns.items())
-    table = f'raw."{source["identifier"]}"'
+    table = f'"{source["schema"]}"."{source["identifier"]}"'
     connection.execute(f"CREATE TABLE {table} ({declared})")
-    connection.register("rows", pa.Table.from_pylist(rows))
-    connection.execute(f"INSERT INTO {table} BY NAME FROM rows")
+    if rows:
+        connection.register("rows", pa.Table.from_pylist(rows))
+        connection.execute(f"INSERT INTO {table} BY NAME FROM rows")
 
 
 def _filler(column: str, kind: str, number: int) -> Any:

@@ -12,6 +12,7 @@ import pytest
 from platform_assets.lineage.graph import Influence, LineageGraph
 from platform_assets.lineage.impact import impact_of
 from platform_assets.lineage.names import resolve
+from resources.lineage.assembly import assemble
 from tests.resources.lineage.small_warehouse import Contents, Raw, Row, build, differences, raw_rows
 
 Change = Callable[[random.Random, Any], Any]
@@ -67,6 +68,12 @@ COLUMNS: dict[str, Change] = {
     "raw/campaigns.household_id": _new_id,
     "raw/coupons.coupon_upc": _new_id,
 }
+
+
+@pytest.fixture(scope="module")
+def graph(manifest: Mapping[str, Any]) -> LineageGraph:
+    """Without the quarantine: it is the load's, and its table is empty here."""
+    return assemble(manifest, quarantines=()).graph
 
 
 @pytest.fixture(scope="module")
