@@ -27,6 +27,7 @@ from dagster._core.storage.tags import (
     WILL_RETRY_TAG,
 )
 
+from platform_assets.defs.partitions import LANDED_FILES_TAG
 from resources.notifier import Alert, Severity
 from resources.notifier.notifier import OutboxNotifier
 from resources.settings import Settings
@@ -122,6 +123,8 @@ def _dedup_key(run: DagsterRun) -> str:
 
 
 def _partition(run: DagsterRun) -> str:
+    if LANDED_FILES_TAG in run.tags:
+        return ""  # its days are those of its data, others each time
     first, last = run.tags.get(ASSET_PARTITION_RANGE_START_TAG), run.tags.get(ASSET_PARTITION_RANGE_END_TAG)
     if first and last:
         return first if first == last else f"{first} to {last}"

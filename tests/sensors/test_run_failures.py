@@ -167,6 +167,15 @@ def test_another_day_that_runs_well_does_not_end_the_trouble_of_this_one(platfor
     assert platform.said[1:] == ["warehouse_job for 2026-11-01 runs again"]
 
 
+def test_load_of_other_days_that_runs_well_ends_the_trouble_of_the_last_one(platform: Platform) -> None:
+    """The days of a load are those of what has landed: the next one has others, and takes what the last one left."""
+    for ok, day in ((False, "2026-01-05"), (True, "2026-01-06")):
+        days = {"dagster/asset_partition_range_start": day, "dagster/asset_partition_range_end": day}
+        platform.run(warehouse, ok=ok, tags={"analytics/landed_files": "1", **days})
+        platform.tick()
+    assert platform.said == ["warehouse_job failed", "warehouse_job runs again"]
+
+
 def test_channel_that_is_down_stops_no_tick(platform: Platform) -> None:
     platform.hook.answers = [500] * 3
     platform.run(warehouse, ok=False)

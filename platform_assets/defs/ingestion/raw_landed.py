@@ -25,6 +25,7 @@ from platform_assets.defs.ingestion.landing import (
     LANDED_WINDOWS,
 )
 from platform_assets.defs.materialized import Materialized
+from platform_assets.defs.retries import retried_when_busy
 from platform_assets.defs.stages import DATA_TEAM, WAREHOUSE_POOL, Stage
 from platform_assets.quality.suites import QUARANTINES
 from resources.landing_zone import LandingZone
@@ -93,7 +94,8 @@ def raw_asset(
     def load(
         context: AssetExecutionContext, warehouse: ResourceParam[Warehouse], landing_zone: ResourceParam[LandingZone]
     ) -> Materialized:
-        return load_and_check(context, warehouse, landing_zone, table)
+        with retried_when_busy():
+            return load_and_check(context, warehouse, landing_zone, table)
 
     return load
 

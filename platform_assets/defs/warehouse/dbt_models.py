@@ -16,6 +16,7 @@ from dagster import AssetExecutionContext, AssetKey, BackfillPolicy, PartitionsD
 from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings, DbtCliResource, dbt_assets
 
 from platform_assets.defs.partitions import DAILY_TAG, business_days, dbt_variables, marks_of_other_days
+from platform_assets.defs.retries import retried_when_busy
 from platform_assets.defs.stages import WAREHOUSE_POOL
 from resources.settings import Settings
 from resources.warehouse import Warehouse
@@ -117,7 +118,8 @@ def dbt_models(
     if FULL_TESTS_TAG in context.run.tags:
         variables["full_tests"] = True
     arguments = ["build", *(["--vars", json.dumps(variables)] if variables else [])]
-    with warehouse.locked(f"dbt build, run {context.op_execution_context.run_id}"), dbt_environment(settings):
+    purpose = f"dbt build, run {context.op_execution_context.run_id}"
+    with retried_when_busy(), warehouse.locked(purpose), dbt_environment(settings):
         build = dbt.cli(arguments, context=context, target_path=settings.root / "dbt" / "target")
         try:
             yield from build.stream().fetch_column_metadata()
