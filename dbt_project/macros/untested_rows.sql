@@ -63,7 +63,7 @@
         {% for unique_id, tests in tests_by_node.items() if tests | reject("in", passed) | list | length == 0 %}
             {% set node = graph.nodes.get(unique_id) or graph.sources.get(unique_id) %}
             {% if node and "loaded_at" in node.columns %}
-                {% set loaded = graph.sources.get(node.depends_on.nodes[0]) if node.config.materialized == "view" else node %}
+                {% set loaded = loaded_table(node) %}
                 {% do marks.append(
                     "(select '" ~ node.schema ~ "." ~ node.name ~ "' as name, loaded_at from " ~ loaded.relation_name
                     ~ " order by loaded_at desc limit 1)"
@@ -74,6 +74,15 @@
             {% do run_query("insert or replace into tests.passed_until " ~ marks | join(" union all ")) %}
         {% endif %}
     {% endif %}
+{% endmacro %}
+
+{# The table that the rows of a node were loaded into: a view's is the source that it reads them from. #}
+{% macro loaded_table(node) %}
+    {% if node.config.materialized != "view" %}
+        {{ return(node) }}
+    {% endif %}
+    {% set sources = graph.sources.values() | selectattr("unique_id", "in", node.depends_on.nodes) | list %}
+    {{ return(sources | selectattr("columns.loaded_at") | first) }}
 {% endmacro %}
 
 {# Whose rows a test is about: the model or source that it stands under, or that its meta.dagster.ref names. #}

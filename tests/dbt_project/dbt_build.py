@@ -43,11 +43,11 @@ class Built:
         return connection
 
 
-def run_dbt_build(folder: Path, variables: Mapping[str, str]) -> str:
+def run_dbt_build(folder: Path, variables: Mapping[str, str], *arguments: str) -> str:
     """Run `dbt build` in a project's folder with no other settings than the given; fails with dbt's output."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(("ANALYTICS_", "DBT_"))}
     done = subprocess.run(
-        [Path(sys.executable).with_name("dbt"), "--no-use-colors", "build"],
+        [Path(sys.executable).with_name("dbt"), "--no-use-colors", "build", *arguments],
         cwd=folder,
         env={**inherited, **variables},
         capture_output=True,
