@@ -75,6 +75,7 @@ class Lineage:
         edges = _between(graph, places) if start.column is not None else _between_assets(graph, places)
         if not question.conditions:
             edges = [edge for edge in edges if edge.influence is Influence.DIRECT]
+        edges.sort(key=lambda edge: (edge.source, edge.source_column or "", edge.target, edge.target_column or ""))
         kinds = {place.asset: graph.assets[place.asset].kind.value for place in places}
         return Answer(pointer, start, graph.assets[start.asset], reached, edges, is_truncated, kinds)
 

@@ -1,6 +1,5 @@
 """Finds what a person means by `events.payload.sales_value`, `marts/fct_orders` or `fct_orders.units`."""
 
-import difflib
 from collections.abc import Sequence
 
 from platform_assets.lineage.graph import LineageGraph, Place
@@ -59,4 +58,6 @@ def _names(graph: LineageGraph) -> dict[str, list[str]]:
 
 
 def _near(name: str, known: Sequence[str] | dict[str, list[str]]) -> list[str]:
+    import difflib
+
     return difflib.get_close_matches(name, known, n=_SHOWN, cutoff=0.5)

@@ -6,6 +6,8 @@ from typing import Any
 import httpx
 import pytest
 
+from api.envelope import StandardResponse
+from api.routes.lineage import LineageAnswer
 from platform_assets.lineage.graph import Asset, AssetKind, Column, Edge, Influence, LineageGraph
 from resources.lineage.store import POINTER, LineageStore
 from resources.settings import Settings
@@ -65,6 +67,7 @@ async def test_column_is_followed_downstream_with_the_edges_that_say_so(
 ) -> None:
     answer = await api.get("/v1/lineage/events", params={"column": "payload.amount", "direction": "downstream"})
     assert answer.status_code == 200
+    StandardResponse[LineageAnswer].model_validate_json(answer.content, strict=True)
     assert places(answer, "downstream") == [f"marts/m{number}.amount" for number in range(4)]
     assert places(answer, "upstream") == []
     data = answer.json()["data"]
