@@ -1,14 +1,17 @@
 """What the launcher says of a run's process."""
 
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from dagster import DagsterInstance, DagsterRun, DagsterRunStatus, job
 from dagster._core.events import EngineEventData
 from dagster._core.launcher.base import WorkerStatus
 
+from deployments.local.plan import REPOSITORY
 from deployments.local.run_launcher import WatchfulRunLauncher
 
 
@@ -39,8 +42,19 @@ def run_of(instance: DagsterInstance, pid: int | None) -> DagsterRun:
     return run
 
 
-def test_run_monitoring_is_told_to_ask(launcher: WatchfulRunLauncher) -> None:
-    assert launcher.supports_check_run_worker_health
+def test_local_instance_watches_runs_and_gives_back_what_killed_ones_held(tmp_path: Path) -> None:
+    """What stands in dagster.yaml is in force: the launcher, a look every few seconds, a queue that waits for code."""
+    shutil.copy(REPOSITORY / "deployments" / "local" / "dagster.yaml", tmp_path)
+    with DagsterInstance.from_config(str(tmp_path)) as instance:
+        assert isinstance(instance.run_launcher, WatchfulRunLauncher)
+        assert instance.run_launcher.supports_check_run_worker_health
+        assert instance.run_monitoring_enabled
+        assert instance.run_monitoring_poll_interval_seconds <= 5
+        assert instance.run_monitoring_settings["free_slots_after_run_end_seconds"] <= 5
+        queue = instance.get_concurrency_config().run_queue_config
+        assert queue is not None
+        assert queue.max_concurrent_runs == 2
+        assert queue.max_user_code_failure_retries * queue.user_code_failure_retry_delay >= 60
 
 
 def test_run_without_a_process_yet_is_left_to_its_start_time_out(
