@@ -39,7 +39,7 @@ WHERE {table}.rowid = known.row
 _RELEASED = """
 UPDATE raw.events SET loaded_at = released.loaded_at
 FROM (
-    SELECT event_id, loaded_at FROM {old}.raw.events
+    SELECT event_id, greatest(loaded_at, $earliest) AS loaded_at FROM {old}.raw.events
     WHERE event_id IN (
         SELECT row_key FROM quality.quarantined_rows WHERE table_name = '{table}' AND released_at >= $since
     )
@@ -70,9 +70,11 @@ def forget_loads(connection: duckdb.DuckDBPyConnection) -> None:
     connection.execute(f"DROP SCHEMA IF EXISTS {SCHEMA} CASCADE")
 
 
-def restore_releases(connection: duckdb.DuckDBPyConnection, old: str, since: dt.datetime) -> int:
-    """Set the times of events that left quarantine since a moment: to the models they come in only then."""
-    released = connection.execute(
-        _RELEASED.format(old=quoted(old), table=RAW_EVENTS.table), {"since": since}
-    ).fetchone()
+def restore_releases(connection: duckdb.DuckDBPyConnection, old: str, since: dt.datetime, earliest: dt.datetime) -> int:
+    """Set the times of events that left quarantine since a moment: to the models they come in only then.
+
+    The time is that of the old file, or `earliest` where that is later; returns how many events there are.
+    """
+    statement = _RELEASED.format(old=quoted(old), table=RAW_EVENTS.table)
+    released = connection.execute(statement, {"since": since, "earliest": earliest}).fetchone()
     return int(released[0]) if released else 0

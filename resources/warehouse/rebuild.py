@@ -130,7 +130,7 @@ class _Rebuild:
     def run(self, choices: Choices) -> Rebuilt:
         spans = self._begin()
         is_compared = choices.verifies and spans is not None
-        self._load(spans if is_compared else None, self._began)
+        self._load(spans if is_compared else None, restores=self._rebuilt.damage is None)
         self._load_reference()
         self._say("building all models")
         self._build(self._settings, self._new.path, full_refresh=True, say=self._say)
@@ -166,28 +166,35 @@ class _Rebuild:
             return None
         return spans
 
-    def _load(self, spans: Spans | None, since: dt.datetime) -> bool:
-        """Load what has landed, or of it what `spans` names; returns whether anything was new."""
+    def _load(self, spans: Spans | None, *, restores: bool) -> bool:
+        """Load what has landed, or of it what `spans` names; returns whether anything was new.
+
+        `restores`: rows that the old file had loaded get its load times.
+        """
         anything = False
         for target in LANDED_TABLES:
             landing = self._landing if spans is None else _LandedBefore(self._landing.root, spans.get(target.topic, {}))
-            anything |= self._load_table(landing, target)
-            with self._new.write("rebuild") as connection:
-                if self._rebuilt.damage is None:
-                    restore_load_times(connection, target, since)
-                suites = [suite for suite in QUARANTINES if suite.dataset == target.table]
-                if suites:
+            anything |= self._load_table(landing, target, restores=restores)
+            suites = [suite for suite in QUARANTINES if suite.dataset == target.table]
+            if suites:
+                with self._new.write("rebuild") as connection:
                     quarantine(connection, LoadedTable(target.table, target.key), suites, run_id="rebuild")
         with self._new.write("rebuild") as connection:
             forget_loads(connection)
         return anything
 
-    def _load_table(self, landing: LandingZone, target: LandedTable) -> bool:
+    def _load_table(self, landing: LandingZone, target: LandedTable, *, restores: bool) -> bool:
         rows = files = 0
         for attempt in range(_LISTED_AT_MOST):
             listed = landing.files(target.topic)
+            since = dt.datetime.now(dt.UTC)
             try:
                 for batch in load_in_batches(self._new, landing, target, purpose="rebuild"):
+                    if restores and batch.file_count:
+                        # After each batch: DuckDB keeps what an UPDATE replaces in memory until its commit.
+                        with self._new.write("rebuild") as connection:
+                            restore_load_times(connection, target, since)
+                        since = dt.datetime.now(dt.UTC)
                     rows += batch.row_count
                     files += batch.file_count
                     if batch.file_count:
@@ -216,17 +223,17 @@ class _Rebuild:
 
     def _catch_up(self, *, is_compared: bool) -> None:
         """Take in what came since the beginning. The old file is locked."""
-        locked_at = dt.datetime.now(dt.UTC)
         spans: Spans | None = None
         changed = False
         if self._rebuilt.damage is None and not self._old.path.exists():
             self._rebuilt.damage = "it is not there any more"
         if self._rebuilt.damage is None:
             try:
-                spans, changed = self._look_again()
+                spans, changed = self._look_again(self._began if is_compared else dt.datetime.now(dt.UTC))
             except duckdb.Error as error:
                 self._note_damage(error)
-        loaded = self._load(spans if is_compared else None, locked_at)
+        # Rows that only the new file had at first bear its own, later times: what comes now has to be newer than those.
+        loaded = self._load(spans if is_compared else None, restores=is_compared and self._rebuilt.damage is None)
         if changed:
             self._load_reference()
         if changed or loaded:
@@ -236,8 +243,11 @@ class _Rebuild:
             with self._both() as connection:
                 _copy_load_times(connection)
 
-    def _look_again(self) -> tuple[Spans, bool]:
-        """What the old file has taken by now, and whether anything but landed files has come since the beginning."""
+    def _look_again(self, released_at: dt.datetime) -> tuple[Spans, bool]:
+        """What the old file has taken by now, and whether anything but landed files has come since the beginning.
+
+        `released_at`: what left quarantine meanwhile counts as loaded then, if the old file does not say later.
+        """
         with _connected(self._old.path) as connection:
             connection.execute("CHECKPOINT")  # what a killed writer left in the log beside the file
             is_behind = _marts_are_behind(connection)
@@ -251,7 +261,7 @@ class _Rebuild:
         with self._both() as connection:
             self._rebuilt.carried = carry_over(connection, OLD)
             remember_loads(connection, OLD)
-            released = restore_releases(connection, OLD, self._began) if _has_quarantine(connection) else 0
+            released = restore_releases(connection, OLD, self._began, released_at) if _has_quarantine(connection) else 0
         return spans, times != self._reference_times or released > 0
 
     def _compare(self) -> None:

@@ -191,6 +191,8 @@ def test_what_the_platform_loads_meanwhile_is_taken_in_and_what_it_has_not_loade
     assert found.comparison.differences == []
     assert found.is_switched
     assert rows(warehouse.path, "SELECT count(*) FROM raw.events") == [(31,)]
+    newest = "SELECT min(kafka_offset) FROM raw.events WHERE loaded_at = (SELECT max(loaded_at) FROM raw.events)"
+    assert rows(warehouse.path, newest) == [(21,)]
     run_platform(settings)
     assert rows(warehouse.path, "SELECT count(*), count(DISTINCT event_id) FROM raw.events") == [(41, 41)]
 
@@ -269,6 +271,30 @@ def test_without_verify_everything_that_landed_is_taken_and_nothing_compared(
     assert (found.comparison, found.is_switched) == (None, True)
     assert rows(warehouse.path, "SELECT count(*) FROM raw.events") == [(25,)]
     assert rows(warehouse.path, "FROM features.customer_activity") == [("1228",)]
+
+
+def test_without_verify_what_comes_during_the_build_is_newer_than_what_was_built(
+    settings: Settings, warehouse: Warehouse, landing: LandingZone
+) -> None:
+    """The old file's time of that load may lie before the rebuild's own: incremental models would not see its rows."""
+
+    def build_beside_the_platform(
+        settings: Settings, path: Path, *, full_refresh: bool, say: Callable[[str], None]
+    ) -> None:
+        build(settings, path, full_refresh=full_refresh, say=say)
+        if full_refresh:
+            built_to.extend(rows(path, "SELECT max(loaded_at) FROM raw.events"))
+            land_events(landing, [event(offset) for offset in range(25, 31)])
+            run_platform(settings)
+            plant(warehouse, "UPDATE raw.events SET loaded_at = loaded_at - INTERVAL 1 MINUTE WHERE kafka_offset > 24")
+            plant(warehouse, "UPDATE raw.loads SET loaded_at = loaded_at - INTERVAL 1 MINUTE WHERE first_offset > 24")
+
+    built_to: list[tuple[object, ...]] = []
+    land_events(landing, [event(offset) for offset in range(21, 25)])
+    assert rebuild(settings, Choices(), print, build_beside_the_platform).is_switched
+    came_later = "SELECT min(loaded_at) > $built_to FROM raw.events WHERE kafka_offset > 24"
+    with duckdb.connect(warehouse.path, read_only=True) as connection:
+        assert connection.execute(came_later, {"built_to": built_to[0][0]}).fetchall() == [(True,)]
 
 
 def test_missing_warehouse_is_made_from_the_log(settings: Settings, warehouse: Warehouse) -> None:
