@@ -6,6 +6,7 @@ from platform_assets.defs.stages import Stage
 from platform_assets.defs.warehouse.day_freshness import DAYS_ARE_THERE
 from platform_assets.defs.warehouse.dbt_models import FULL_TESTS_TAG, dbt_models
 from platform_assets.defs.warehouse.full_proofs import EVERY_ID_IS_UNIQUE
+from platform_assets.defs.warehouse.purchase_lines import LINES_MATCH_THE_CONTRACT
 
 WAREHOUSE_JOB = "warehouse_job"
 REFERENCE_JOB = "reference_job"
@@ -29,7 +30,9 @@ _PUBLISHED = AssetSelection.assets(Stage.SERVING.key("marts_snapshot"))
 # Checks of what the builds make that have a job of their own: by the clock, and over all history.
 _FRESHNESS = AssetSelection.checks(*DAYS_ARE_THERE)
 _FULL_PROOFS = AssetSelection.checks(*EVERY_ID_IS_UNIQUE)
-_ELSEWHERE = _FRESHNESS | _FULL_PROOFS
+# Loads pandera, as the features do.
+_TYPED_LINES = AssetSelection.checks(LINES_MATCH_THE_CONTRACT)
+_ELSEWHERE = _FRESHNESS | _FULL_PROOFS | _TYPED_LINES
 
 WITHOUT_REFERENCE = sorted(
     {
@@ -55,8 +58,12 @@ reference_job = define_asset_job(
 churn_job = define_asset_job(
     CHURN_JOB,
     selection=AssetSelection.groups(Stage.FEATURES.group, Stage.MODELS.group)
-    | AssetSelection.assets(*(Stage.SERVING.key(noun) for noun in ("customer_activity", "churn_model", "lineage"))),
-    description="Computes features, trains, promotes through the gate, serves, and publishes the lineage of all of it.",
+    | AssetSelection.assets(*(Stage.SERVING.key(noun) for noun in ("customer_activity", "churn_model", "lineage")))
+    | _TYPED_LINES,
+    description=(
+        "Judges the lines that features are made of, computes features, trains, promotes through the gate, serves, and "
+        "publishes the lineage of all of it."
+    ),
     executor_def=in_process_executor,
 )
 platform_checks_job = define_asset_job(

@@ -78,7 +78,7 @@ def check_rows(
     )
 
 
-def passed_until(connection: duckdb.DuckDBPyConnection, rows: LandedRows) -> dt.datetime | None:
+def passed_until(connection: duckdb.DuckDBPyConnection, table: str) -> dt.datetime | None:
     """The newest load of which, and of all before, every row has kept the contract; None before the first check."""
     known = connection.execute(
         "SELECT 1 FROM duckdb_tables() WHERE schema_name = 'raw' AND table_name = 'contract_checks'"
@@ -86,16 +86,16 @@ def passed_until(connection: duckdb.DuckDBPyConnection, rows: LandedRows) -> dt.
     if known.fetchone() is None:
         return None
     found = connection.execute(
-        "SELECT passed_until FROM raw.contract_checks WHERE table_name = $name", {"name": rows.name}
+        "SELECT passed_until FROM raw.contract_checks WHERE table_name = $table", {"table": table}
     ).fetchone()
     return found[0] if found else None
 
 
-def remember_passed(connection: duckdb.DuckDBPyConnection, rows: LandedRows, until: dt.datetime) -> None:
+def remember_passed(connection: duckdb.DuckDBPyConnection, table: str, until: dt.datetime) -> None:
     """Say that all rows up to a load have kept the contract; for a connection that may write."""
     connection.execute(_CREATE)
     connection.execute(
-        "INSERT OR REPLACE INTO raw.contract_checks VALUES ($name, $until)", {"name": rows.name, "until": until}
+        "INSERT OR REPLACE INTO raw.contract_checks VALUES ($table, $until)", {"table": table, "until": until}
     )
 
 

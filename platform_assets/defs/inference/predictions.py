@@ -3,8 +3,10 @@
 A stage of its own, after serving: they come from a served model, and a stage reads from those before it only.
 """
 
+from platform_assets.contracts.landed_rows import PREDICTION_ROWS
 from platform_assets.contracts.topics import PREDICTIONS
 from platform_assets.defs.ingestion.event_log import WINDOWS_LOG, topic_asset, topic_check
+from platform_assets.defs.ingestion.landed_rows import newest_rows_check
 from platform_assets.defs.ingestion.landing import landed_asset, ranges_check
 from platform_assets.defs.ingestion.raw_landed import raw_asset
 from platform_assets.defs.serving.churn_model import SERVED_CHURN_MODEL
@@ -21,6 +23,7 @@ predictions_topic_has_the_landed_log = topic_check(PREDICTIONS_LOG, PREDICTIONS,
 
 landed_predictions = landed_asset(LANDED_PREDICTIONS, PREDICTIONS, PREDICTIONS_LOG, group=_GROUP)
 prediction_ranges_are_contiguous = ranges_check(LANDED_PREDICTIONS, PREDICTIONS)
+new_predictions_match_the_contract = newest_rows_check(LANDED_PREDICTIONS, PREDICTION_ROWS)
 
 raw_predictions = raw_asset(
     RAW_PREDICTIONS_KEY,

@@ -32,11 +32,11 @@ def contract_check_spec(key: AssetKey) -> AssetCheckSpec:
 def check_contract(warehouse: Warehouse, rows: LandedRows, *, purpose: str) -> AssetCheckResult:
     """Judge what has not passed yet; how far all has passed is remembered in the warehouse."""
     with warehouse.read() as connection:
-        passed = passed_until(connection, rows)
+        passed = passed_until(connection, f"raw.{rows.name}")
         check = check_rows(connection, rows, after=passed)
     if check.passed and check.checked_until is not None:
         with warehouse.write(purpose) as connection:
-            remember_passed(connection, rows, check.checked_until)
+            remember_passed(connection, f"raw.{rows.name}", check.checked_until)
     return AssetCheckResult(
         check_name=ROWS_KEEP_THE_CONTRACT,
         passed=check.passed,

@@ -9,9 +9,11 @@ columns.
 
 import datetime as dt
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+import pandera.errors
 import pandera.pandas as pa
 import pyarrow as arrow
 from pyarrow import compute
@@ -62,6 +64,43 @@ def payload_schema(event_name: str) -> pa.DataFrameSchema:
         ],
         name=event_name,
     )
+
+
+@dataclass(frozen=True)
+class Failure:
+    """One rule that a frame breaks: in which row of it, counted from 0; None where it is about the frame as a whole."""
+
+    check: str
+    row: int | None
+
+
+def failures_of(schema: pa.DataFrameSchema, frame: pd.DataFrame) -> list[Failure]:
+    """Every rule that the frame breaks, by row; what stands in the rows is left out."""
+    try:
+        schema.validate(frame, lazy=True)
+    except pandera.errors.SchemaErrors as error:
+        found = error.failure_cases[["column", "check", "failure_case", "index"]].itertuples(index=False)
+        failures = {
+            Failure(_rule_name(column, check, value), None if pd.isna(row) else int(row))
+            for column, check, value, row in found
+        }
+        return sorted(failures, key=lambda one: (-1 if one.row is None else one.row, one.check))
+    return []
+
+
+def _rule_name(column: str | None, check: str, value: object) -> str:
+    """Our checks have their rule's name; pandera's own are about a null, a type, or a column that is not there."""
+    match check:
+        case "not_nullable":
+            return f"{column}_is_not_null"
+        case "column_in_dataframe":
+            return f"{value}_is_there"
+        case "column_in_schema":
+            return f"{value}_is_known"
+        case _ if check.startswith("dtype("):
+            return f"{column}_has_its_type"
+        case _:
+            return check
 
 
 def _column(column: Column) -> pa.Column:

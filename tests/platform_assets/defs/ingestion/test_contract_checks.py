@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from dagster import AssetCheckResult
 
-from platform_assets.contracts.landed_rows import EVENT_ROWS, LANDED_ROWS
+from platform_assets.contracts.landed_rows import LANDED_ROWS
 from platform_assets.defs.ingestion.contract_checks import check_contract, rows_of
 from resources.landing_zone import LandingZone
 from resources.warehouse import Warehouse
@@ -83,7 +83,7 @@ def test_only_rows_that_have_not_passed_are_judged(warehouse: Warehouse, landing
     assert (nothing_new.passed, shown(nothing_new)["checked_rows"]) == (True, 0)
     with warehouse.read() as connection:
         newest = connection.execute("SELECT max(loaded_at) FROM raw.events").fetchone()
-        assert newest == (passed_until(connection, EVENT_ROWS),)
+        assert newest == (passed_until(connection, RAW_EVENTS.table),)
 
 
 @pytest.mark.parametrize("table", LANDED_TABLES, ids=lambda table: table.table)
