@@ -129,9 +129,9 @@ def _columns(
     annotations: Mapping[str, Any] = {} if record is None else fields_of(record)
     told = {**descriptions, **_PLACE}
     return tuple(
-        column_of(name, annotations[name], kind, told[name])
+        column_of(name, annotations[name], kind, told.get(name, ""))
         if name in annotations
-        else Column(name=name, kind=kind, description=told[name], required=name not in optional)
+        else Column(name=name, kind=kind, description=told.get(name, ""), required=name not in optional)
         for name, kind in kinds.items()
     )
 

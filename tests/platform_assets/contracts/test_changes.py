@@ -126,6 +126,15 @@ def test_greater_version_declares_the_changes_of_an_entry_and_of_what_belongs_to
     assert any(change.breaks for change in found)
 
 
+def test_topic_of_a_new_name_declares_what_is_different_in_it_and_its_records() -> None:
+    """`predictions.v2` is a greater version of `predictions.v1`."""
+    topic = with_attributes("topic.predictions", version=2, partitions=8)
+    entries = {name: entry for name, entry in topic.entries.items() if name != "record.predictions.probability"}
+    found = changes_between(NOW, msgspec.structs.replace(topic, entries=entries))
+    assert {change.entry for change in found} == {"topic.predictions", "record.predictions.probability"}
+    assert not any(change.is_breaking for change in found)
+
+
 def test_smaller_version_declares_nothing() -> None:
     before = with_attributes("features.customer_live", version=2)
     found = changes_between(before, with_attributes("features.customer_live", version=1))
