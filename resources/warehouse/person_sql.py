@@ -6,14 +6,15 @@ from typing import Any
 import duckdb
 import msgspec
 
+MAX_LENGTH = 50_000
 # Whatever else makes a table reads files, the engine's state, or runs SQL that nobody has looked at: query('…').
 TABLE_FUNCTIONS = frozenset({"range", "generate_series", "unnest", "json_each", "json_tree"})
 _SETTINGS_AND_STATE = frozenset({"current_setting", "getenv", "getvariable", "write_log", "nextval", "currval"})
 # Each makes a string or list of any length from a number; see `hardened` about memory.
 _AMPLIFIERS = frozenset({"repeat", "lpad", "rpad", "bar", "format", "printf", "array_resize", "list_resize"})
 REFUSED_FUNCTIONS = _SETTINGS_AND_STATE | _AMPLIFIERS
-# duckdb_databases, for one, is a view that names the server's folders.
-_ENGINE_TABLES = ("duckdb_", "pragma_", "sqlite_")
+# duckdb_databases and pg_settings, for two, are views that name the server's folders.
+_ENGINE_TABLES = ("duckdb_", "pragma_", "sqlite_", "pg_")
 
 
 class QueryRefused(PermissionError):
@@ -31,8 +32,13 @@ def check_person_sql(connection: duckdb.DuckDBPyConnection, sql: str) -> None:
         QueryInvalid: it cannot be parsed.
         QueryRefused: it is another statement, or more than one, or calls what it must not.
     """
+    if len(sql) > MAX_LENGTH:
+        raise QueryRefused(f"A query has at most {MAX_LENGTH:,} characters.")
     row = connection.execute("SELECT json_serialize_sql(?)", [sql]).fetchone()
-    parsed: dict[str, Any] = msgspec.json.decode(row[0]) if row is not None else {}
+    try:
+        parsed: dict[str, Any] = msgspec.json.decode(row[0]) if row is not None else {}
+    except RecursionError:
+        raise QueryRefused("The query's expressions are nested too deep.") from None
     if parsed.get("error", True):
         if parsed.get("error_type") == "parser":
             raise QueryInvalid(f"This is no SQL: {parsed.get('error_message')}.")

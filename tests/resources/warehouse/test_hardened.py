@@ -110,6 +110,13 @@ def test_every_kind_of_select_is_allowed(database: HardenedDatabase, query: str)
         "FROM pragma_database_list",
         "SELECT current_setting('temp_directory')",
         "SELECT getenv('HOME')",
+        "FROM pg_settings",
+        "FROM pg_catalog.pg_settings",
+        "FROM marts.orders LIMIT (SELECT count(*) FROM duckdb_settings())",
+        "SELECT COLUMNS((SELECT name FROM duckdb_settings())) FROM marts.orders",
+        "SELECT list_transform([1000000000], n -> system.main.\"REPEAT\"('a', n))",
+        "SELECT " + "abs(" * 900 + "1" + ")" * 900,
+        "SELECT 1" + " UNION ALL SELECT 1" * 5000,
         "SELECT repeat('a', 1000000000)",
     ],
 )
