@@ -1,10 +1,9 @@
 """The pandera schemas of landed rows and of a payload's typed columns, derived from the contract.
 
-They judge frames on Arrow's memory (`landed_frame`), whole columns at once, by the rules that the decoders have; a
+They judge frames on Arrow's memory (`frame_of`), whole columns at once, by the rules that the decoders have; a
 payload's text is judged by the contract's own decoder. Checks are named after what is true of a good value.
 
-Measured on 1.47 million purchase lines in batches of 100,000, on one core: 6 µs a landed row, 0.9 µs a row of typed
-columns.
+Measured on purchase lines in batches of 100,000, on one core: 5 µs a landed row, under 3 µs a row of typed columns.
 """
 
 import datetime as dt
