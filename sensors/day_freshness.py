@@ -18,6 +18,7 @@ from dagster import (
     SkipReason,
     sensor,
 )
+from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus
 
 from platform_assets.defs.jobs import FRESHNESS_JOB, freshness_job
 from platform_assets.defs.warehouse.day_freshness import DAYS_ARE_THERE, DUE_DAY
@@ -34,6 +35,8 @@ _FIRST_ASKED_AFTER = dt.timedelta(minutes=5)
 
 _ASKED_AGAIN_AFTER = dt.timedelta(hours=1)
 """While days are missing, beside each publication: a day may have been built that changes no published mart."""
+
+_SAID = {AssetCheckExecutionRecordStatus.SUCCEEDED, AssetCheckExecutionRecordStatus.FAILED}
 
 
 @dataclass(frozen=True)
@@ -74,15 +77,15 @@ def day_freshness_sensor(
 
 
 def latest_results(instance: DagsterInstance) -> list[Said]:
-    """What each check said last; those that never ran are left out."""
+    """What each check said last, whatever is planned since; those that never said anything are left out."""
     found = []
     for key in DAYS_ARE_THERE:
-        record = instance.get_latest_asset_check_evaluation_record(key)
-        evaluation = record.evaluation if record is not None else None
-        if record is not None and evaluation is not None:
-            due_day = dt.date.fromisoformat(str(evaluation.metadata[DUE_DAY].value))
-            at = dt.datetime.fromtimestamp(record.create_timestamp, dt.UTC)
-            found.append(Said(key, evaluation.passed, due_day, evaluation.description or "", at))
+        for record in instance.event_log_storage.get_asset_check_execution_history(key, limit=1, status=_SAID):
+            evaluation = record.evaluation
+            if evaluation is not None:
+                due_day = dt.date.fromisoformat(str(evaluation.metadata[DUE_DAY].value))
+                at = dt.datetime.fromtimestamp(record.create_timestamp, dt.UTC)
+                found.append(Said(key, evaluation.passed, due_day, evaluation.description or "", at))
     return found
 
 

@@ -9,11 +9,16 @@ import msgspec
 import pytest
 from dagster import (
     AssetCheckEvaluation,
+    AssetCheckResult,
+    AssetSelection,
     DagsterInstance,
+    Definitions,
     RunRequest,
     SensorResult,
     SkipReason,
+    asset_check,
     build_sensor_context,
+    define_asset_job,
 )
 from pydantic import SecretStr
 
@@ -149,6 +154,20 @@ def test_days_that_are_missing_for_less_than_the_patience_are_not_told(scene: Sc
     scene.say(passed=False)
     scene.tick()
     assert scene.told == []
+
+
+def test_run_that_is_to_say_it_is_not_taken_for_what_it_says(scene: Scene) -> None:
+    """A check that is planned stands in the history too, and for good where its run was killed."""
+    scene.publish()
+    scene.say(passed=True)
+
+    @asset_check(asset=DAYS_ARE_THERE[0].asset_key, name=DAYS_ARE_THERE[0].name)
+    def planned() -> AssetCheckResult:
+        return AssetCheckResult(passed=True)
+
+    job = Definitions(asset_checks=[planned], jobs=[define_asset_job("asks", AssetSelection.all_asset_checks())])
+    scene.instance.create_run_for_job(job.resolve_job_def("asks"))
+    assert scene.tick() == f"{scene.due} and the days before it were asked after; 0 marts lack some."
 
 
 def test_sensor_belongs_to_the_job_and_runs_by_default() -> None:
