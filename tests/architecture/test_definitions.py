@@ -218,3 +218,10 @@ def test_workspace_file_validates(tmp_path: Path) -> None:
     )
     assert validated.returncode == 0, validated.stderr
     assert "Validation successful for code location analytics" in validated.stderr + validated.stdout
+
+
+@pytest.mark.parametrize("job", ["warehouse_job", "reference_job"])
+def test_job_starts_dbt_once(job: str) -> None:
+    """8 s a start: a step of ours between two models, or between dbt's tests of a source and a model, makes it two."""
+    steps = [node.name for node in defs.resolve_job_def(job).graph.nodes if node.name.startswith("dbt_models")]
+    assert steps == ["dbt_models"]

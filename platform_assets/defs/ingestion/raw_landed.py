@@ -1,19 +1,22 @@
 """The landed records in the warehouse, each id once."""
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import duckdb
 from dagster import (
+    AssetCheckResult,
     AssetCheckSpec,
     AssetExecutionContext,
     AssetKey,
     AssetsDefinition,
+    AssetSpec,
     ResourceParam,
     TableColumn,
     TableSchema,
     asset,
+    multi_asset,
 )
 
 from platform_assets.defs.ingestion.contract_checks import check_contract, contract_check_spec, rows_of
@@ -24,6 +27,7 @@ from platform_assets.defs.ingestion.landing import (
     LANDED_REJECTED_EVENTS,
     LANDED_WINDOWS,
 )
+from platform_assets.defs.ingestion.quarantined_rows import NO_ROW_IS_HELD, count_held, quarantined_rows_spec
 from platform_assets.defs.materialized import Materialized
 from platform_assets.defs.retries import retried_when_busy
 from platform_assets.defs.stages import DATA_TEAM, WAREHOUSE_POOL, Stage
@@ -100,13 +104,38 @@ def raw_asset(
     return load
 
 
-raw_events = raw_asset(
-    RAW_EVENTS_KEY,
-    LANDED_EVENTS,
-    RAW_EVENTS,
-    "One row per accepted event, by event_id: what landed, without the repeats, which are counted and kept in "
-    "raw.repeated_events.",
+@multi_asset(
+    name="raw__events",
+    specs=[
+        AssetSpec(
+            RAW_EVENTS_KEY,
+            deps=[LANDED_EVENTS],
+            group_name=Stage.RAW.group,
+            owners=[DATA_TEAM],
+            kinds={"duckdb"},
+            metadata=_schema(RAW_EVENTS),
+            description=(
+                "One row per accepted event, by event_id: what landed, without the repeats, which are counted and kept "
+                "in raw.repeated_events."
+            ),
+        ),
+        quarantined_rows_spec(RAW_EVENTS_KEY),
+    ],
+    check_specs=[*_check_specs(RAW_EVENTS_KEY, RAW_EVENTS), NO_ROW_IS_HELD],
+    pool=WAREHOUSE_POOL,
 )
+def raw_events(
+    context: AssetExecutionContext, warehouse: ResourceParam[Warehouse], landing_zone: ResourceParam[LandingZone]
+) -> Iterator[Materialized | AssetCheckResult]:
+    """Load the events, and hold those that fail their suites."""
+    with retried_when_busy():
+        loaded = load_and_check(context, warehouse, landing_zone, RAW_EVENTS)
+        held = count_held(warehouse)
+    for made in (loaded._replace(asset_key=RAW_EVENTS_KEY), held):
+        yield made._replace(check_results=[])
+        yield from (check._replace(asset_key=made.asset_key) for check in made.check_results)
+
+
 raw_rejected_events = raw_asset(
     RAW_REJECTED_EVENTS_KEY,
     LANDED_REJECTED_EVENTS,

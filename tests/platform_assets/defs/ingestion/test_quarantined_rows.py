@@ -4,10 +4,9 @@ import duckdb
 import pytest
 from dagster import AssetCheckResult, AssetCheckSeverity, MaterializeResult
 
+from platform_assets.defs.ingestion.quarantined_rows import count_held
 from platform_assets.defs.ingestion.raw_landed import quarantine_loaded
-from platform_assets.defs.warehouse.quarantined_rows import quarantined_rows
 from resources.landing_zone import LandingZone
-from resources.settings import Settings
 from resources.warehouse import Warehouse
 from resources.warehouse.landed_tables import RAW_EVENTS
 from resources.warehouse.landing_loads import load_in_batches
@@ -22,12 +21,12 @@ def check_of(materialized: object) -> AssetCheckResult:
     return result
 
 
-def test_held_events_are_counted_by_reason(settings: Settings, warehouse: Warehouse, landing: LandingZone) -> None:
+def test_held_events_are_counted_by_reason(warehouse: Warehouse, landing: LandingZone) -> None:
     """The load holds what fails its suite, and all others are let in."""
     lines = land_purchases(landing, 3)
     with warehouse.write("nothing judged yet") as connection:
         connection.execute("CREATE SCHEMA quality")
-    assert check_of(quarantined_rows(settings=settings, warehouse=warehouse)).passed
+    assert check_of(count_held(warehouse)).passed
 
     def judge(connection: duckdb.DuckDBPyConnection) -> None:
         connection.execute(
@@ -38,7 +37,7 @@ def test_held_events_are_counted_by_reason(settings: Settings, warehouse: Wareho
 
     for _ in load_in_batches(warehouse, landing, RAW_EVENTS, purpose="test", judge=judge):
         pass
-    result = check_of(quarantined_rows(settings=settings, warehouse=warehouse))
+    result = check_of(count_held(warehouse))
     assert (result.passed, result.severity) == (False, AssetCheckSeverity.WARN)
     assert shown(result)["held_rows"] == 2
     assert shown(result)["by_reason"] == {"quantity_is_plausible": 2}
