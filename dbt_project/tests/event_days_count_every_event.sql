@@ -1,5 +1,5 @@
--- The days are what all raw events give that are not in quarantine, none lost, multiplied or left from before. In a full
--- test each day is counted again; else the sum must be the table's number of rows, which DuckDB knows without reading it.
+-- The days are what all raw events give that are not in quarantine: none lost, multiplied or left from before. In a
+-- full test each day is counted again; else the sum must be the table's rows, which DuckDB knows without reading them.
 {# Dagster shows a test of several models as the check of the one that it names here. #}
 {{ config(meta={"dagster": {"ref": {"name": "fct_event_days"}}}) }}
 

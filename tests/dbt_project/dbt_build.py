@@ -45,9 +45,14 @@ class Built:
 
 def run_dbt_build(folder: Path, variables: Mapping[str, str], *arguments: str) -> str:
     """Run `dbt build` in a project's folder with no other settings than the given; fails with dbt's output."""
+    return run_dbt(folder, variables, "build", *arguments)
+
+
+def run_dbt(folder: Path, variables: Mapping[str, str], *arguments: str) -> str:
+    """Run one of dbt's commands in the same way."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(("ANALYTICS_", "DBT_"))}
     done = subprocess.run(
-        [Path(sys.executable).with_name("dbt"), "--no-use-colors", "build", *arguments],
+        [Path(sys.executable).with_name("dbt"), "--no-use-colors", *arguments],
         cwd=folder,
         env={**inherited, **variables},
         capture_output=True,
