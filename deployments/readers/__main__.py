@@ -23,7 +23,9 @@ exit code: 0 no lock error, no wrong answer, p99 below 20 ms; 1 a target missed,
 def main() -> int:
     """Run the measurement that the arguments ask for; returns the exit code."""
     options = _parser().parse_args()
-    report = ReadersReport(readers=options.readers, a_second=options.rate, cache_mb=options.cache_mb)
+    report = ReadersReport(
+        readers=options.readers, a_second=options.rate, cache_mb=options.cache_mb, niceness=options.nice
+    )
     try:
         with err.status("starting") as status:
             measure(report, mode=options.data, builds=options.builds, quiet_s=options.quiet, say=status.update)
@@ -50,6 +52,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--builds", type=int, default=4, metavar="N", help="builds beside the readers (4)")
     parser.add_argument("--quiet", type=float, default=20, metavar="S", help="seconds without builds, before (20)")
     parser.add_argument("--cache-mb", type=int, default=32, metavar="N", help="the API's cache; 0 is none (32)")
+    parser.add_argument("--nice", type=int, default=0, metavar="N", help="niceness of the builds (0)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the report here, also when something failed")
     return parser
 

@@ -1,6 +1,7 @@
 """The demo's warehouse, built again with one more day of purchases each time, and what the API must answer then."""
 
 import datetime as dt
+import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -145,11 +146,19 @@ def right_answers(settings: Settings, snapshot: Snapshot, asked: Sequence[Questi
     return answers
 
 
-def build_the_rest(
-    settings: Settings, mode: Mode, later_days: int, asked: Sequence[Question], pipe: Connection
-) -> None:
+@dataclass(frozen=True)
+class LaterBuilds:
+    """What is built beside the readers, and how nice the builds are to other processes."""
+
+    mode: Mode
+    days: int
+    niceness: int
+
+
+def build_the_rest(settings: Settings, later: LaterBuilds, asked: Sequence[Question], pipe: Connection) -> None:
     """In a process of its own, so that its work does not stand between the readers and their clock. Reports each."""
-    warehouse = DemoWarehouse(settings, mode, later_days=later_days)
+    os.nice(later.niceness)
+    warehouse = DemoWarehouse(settings, later.mode, later_days=later.days)
     while warehouse.builds_left:
         pipe.send(warehouse.build(asked, lambda _: None))
     pipe.send(Finished())

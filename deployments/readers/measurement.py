@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 
 from deployments.local.demo.state import Mode
-from deployments.readers.builds import Answers, Build, DemoWarehouse, Finished, build_the_rest
+from deployments.readers.builds import Answers, Build, DemoWarehouse, Finished, LaterBuilds, build_the_rest
 from deployments.readers.questions import Question, questions
 from deployments.readers.reading import Readings, read
 from resources.settings import Settings
@@ -61,6 +61,7 @@ class ReadersReport(msgspec.Struct, kw_only=True):
     readers: int
     a_second: float
     cache_mb: int
+    niceness: int
     questions: int = 0
     readings: list[Reading] = []
     builds: list[BuildTimes] = []
@@ -94,7 +95,9 @@ def measure(
         with _api(settings, folder / "api.log", report.cache_mb) as (api, port):
             say("reading while nothing is built")
             quiet = asyncio.run(_read_quietly(port, asked, report, quiet_s))
-            with reporter("builds", build_the_rest, settings, mode, builds, asked) as builder:
+            with reporter(
+                "builds", build_the_rest, settings, LaterBuilds(mode, builds, report.niceness), asked
+            ) as builder:
                 beside, later = asyncio.run(_read_beside(builder, port, asked, report, say))
             report.api_peak_rss_mb = api.peak_rss_mb()
         built += later
