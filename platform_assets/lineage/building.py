@@ -40,7 +40,7 @@ class GraphBuilder:
 
     def edge(self, source: Place, target: Place, found_in: str, influence: Influence = Influence.DIRECT) -> None:
         """Add an edge; a field at its start is followed back."""
-        self._find(source)
+        self.follow(source)
         self.graph.add_edge(
             Edge(
                 source=source.asset, source_column=source.column, target=target.asset, target_column=target.column,
@@ -68,8 +68,8 @@ class GraphBuilder:
             self._add_column(place.asset, Column(name, column.type, column.description))
             self.edge(Place(place.asset, name), place, "field of its column")
 
-    def _find(self, place: Place) -> None:
-        """Add a field that is read and not known yet, with what it is made of."""
+    def follow(self, place: Place) -> None:
+        """Add a field that is not known yet inside a column that is, with what it is made of."""
         if self.graph.has(place) or place.column is None or "." not in place.column:
             return
         column, _, field = place.column.partition(".")

@@ -88,6 +88,8 @@ def add_stream(builder: GraphBuilder, fields: Iterable[Column]) -> None:
     _add_late_events(builder)
     for landed in LANDED:
         add_landed(builder, landed)
+    for name in sorted(names):
+        builder.follow(Place(LANDED[0].raw, f"payload.{name}"))
 
 
 def add_landed(builder: GraphBuilder, landed: Landed) -> None:
