@@ -159,12 +159,16 @@ class RelationReader(ExpressionReader):
             on = self.everything([join.args.get("on")], scope)
             matches_once = relation.is_one_row or relation.is_unique_by(_equal_columns(join, alias))
             keeps_left = join.side == "LEFT" or (relation.is_one_row and join.args.get("on") is None)
-            if matches_once and keeps_left and not join.kind.startswith(("SEMI", "ANTI")):
+            if matches_once and keeps_left:
                 self._beside[id(scope), alias] = on | relation.rows
                 continue
             rows |= on | relation.rows
-            if join.side in {"RIGHT", "FULL"} or not (matches_once or join.kind in {"SEMI", "ANTI"}):
+            if join.side in {"RIGHT", "FULL"} or not matches_once:
                 keys = frozenset(one | other for one in keys for other in own)
+        for alias, join in joins.items():
+            # A SEMI or ANTI join gives no columns, and no row twice: it only decides which rows stay.
+            if join.kind in {"SEMI", "ANTI"} and alias in scope.sources:
+                rows |= self.everything([join.args.get("on")], scope) | self._joined(scope.sources[alias]).rows
         return rows, keys
 
 

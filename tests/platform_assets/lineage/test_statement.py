@@ -99,6 +99,13 @@ def test_filters_joins_groups_and_distinct_decide_the_rows() -> None:
     )
 
 
+def test_semi_and_anti_joins_decide_which_rows_stay() -> None:
+    for kind in ("semi", "anti"):
+        sql = f"select l.id from t.lines as l {kind} join t.prices as p on l.product_id = p.product_id and p.price > 1"
+        assert rows(sql) == "lines.* lines.product_id prices.* prices.price prices.product_id"
+        assert read(sql).relation.keys == {frozenset({"id"})}
+
+
 def test_left_join_on_a_unique_key_decides_only_the_columns_that_it_brings() -> None:
     """On any other column it may bring rows twice; and a condition that is no equality may too."""
     sql = "select l.*, p.brand from t.lines as l left join t.{} as p on l.product_id = p.product_id"
