@@ -7,7 +7,7 @@ table. A released row gets a new `loaded_at`: to the incremental models it comes
 """
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import duckdb
@@ -173,11 +173,15 @@ def _release(connection: duckdb.DuckDBPyConnection, table: LoadedTable, suites: 
     )
     values = {"table_name": table.name, "suites": list(suites)}
     watermark, key = quoted(table.watermark), quoted(table.key)
-    connection.execute(
+    found = _changed(
+        connection,
         f"CREATE OR REPLACE TEMP TABLE free_rows AS SELECT row_key, min(row_loaded_at) AS loaded_at "  # noqa: S608
         f"FROM quality.quarantined_rows WHERE {_HELD} AND row_key IN ({free}) GROUP BY row_key",
         values,
     )
+    if not found:  # as nearly always: no reason to look at the table itself
+        connection.execute("DROP TABLE free_rows")
+        return 0
     released = _changed(
         connection,
         # After every row that is there: the models look for what is newer than what they have.
@@ -196,9 +200,9 @@ def _release(connection: duckdb.DuckDBPyConnection, table: LoadedTable, suites: 
     return released
 
 
-def _changed(connection: duckdb.DuckDBPyConnection, statement: str, values: dict[str, object]) -> int:
+def _changed(connection: duckdb.DuckDBPyConnection, statement: str, values: Mapping[str, object]) -> int:
     """Run a statement; how many rows it wrote."""
-    row = connection.execute(statement, values).fetchone()
+    row = connection.execute(statement, dict(values)).fetchone()
     return int(row[0]) if row is not None else 0
 
 

@@ -1,10 +1,14 @@
 """The violations that are really in the demo's data come out with exactly the counts that are known of them."""
 
+import datetime as dt
+import math
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 
+from platform_assets.quality.anomalies import MIN_DAYS, DailyValue, unusualness, with_missing_days
 from platform_assets.quality.reading import read_expectations
 from resources.quality.datasets import Datasets
 from resources.quality.history import QualityHistory
@@ -36,6 +40,24 @@ def test_violations_of_the_demo_are_counted_exactly(quality: DataQuality) -> Non
     found = [one.details["rows"] if one.type == "custom_sql" else one.failing for one in result.results]
     assert found == [*(count for _, count in LINES), 4_836]
     assert all(len(one.samples) in (4, 5) for one in result.results)
+
+
+def test_unusual_days_of_the_demo_are_the_days_around_holidays() -> None:
+    """Easter, the Fourth of July, the day before Thanksgiving, and the Christmas day that the data lacks: all found."""
+    with duckdb.connect() as connection:
+        connection.execute("SET TimeZone = 'UTC'")
+        rows = connection.execute(
+            "SELECT (transaction_timestamp AT TIME ZONE 'UTC' AT TIME ZONE 'America/New_York')::DATE, count(*) "
+            "FROM read_parquet($path) GROUP BY 1",
+            {"path": str(source_folder() / "transactions.parquet")},
+        ).fetchall()
+    days = with_missing_days([DailyValue(day, count, math.sqrt(count)) for day, count in rows])
+    judged = [unusualness(days[:place], days[place]) for place in range(MIN_DAYS, len(days))]
+    found = {one.day for one in judged if one.is_anomaly}
+    holidays = {dt.date(2017, 4, 16), dt.date(2017, 7, 4), dt.date(2017, 11, 22), dt.date(2017, 12, 25)}
+    assert holidays <= found
+    assert len(found) == 10
+    assert not judged[-1].is_anomaly
 
 
 def test_repeated_rows_of_the_coupon_file_are_counted_exactly(
