@@ -20,7 +20,7 @@ class Question:
 
 
 def questions() -> list[Question]:
-    """All of them, 92, of the declared metrics that the demo has data for."""
+    """All of them, of the declared metrics that the demo has data for."""
     asked = []
     for name, metric in METRICS.items():
         if metric.mart == "fct_rejections":
