@@ -358,3 +358,13 @@ def test_unknown_things_are_named(registry: MlflowRegistry) -> None:
     with pytest.raises(NotRegistered, match="run 00000000000000000000000000000000"):
         registry.runs.metrics("0" * 32)
     assert registry.by_alias("nobody", CHAMPION) is None
+
+
+def test_versions_of_a_model_are_listed_oldest_first(
+    registry: MlflowRegistry, model: str, result: TrainingResult
+) -> None:
+    """None of a model that nobody registered."""
+    assert registry.versions("nobody") == []
+    made = [log_training(registry, model, result, table="features.customer_activity").version for _ in range(2)]
+    assert [one.version for one in registry.versions(model)] == made
+    assert "challenger" in registry.versions(model)[-1].aliases
