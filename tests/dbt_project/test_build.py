@@ -29,7 +29,8 @@ def orders(lines: pd.DataFrame) -> pd.DataFrame:
 
 
 def test_build_passes_every_test_without_a_warning(built: Built) -> None:
-    results = built.artefact("run_results")["results"]
+    # An exposure is a node of which nothing is run.
+    results = [result for result in built.artefact("run_results")["results"] if result["status"] != "no-op"]
     assert {result["status"] for result in results} == {"success", "pass"}
     assert sum(result["unique_id"].startswith("unit_test.") for result in results) >= 10
 

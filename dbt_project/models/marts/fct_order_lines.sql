@@ -18,7 +18,8 @@
 #}
 with
 
-staged as (
+-- Read several times: DuckDB would copy all rows of it into memory first.
+staged as not materialized (
     select * from {{ ref("stg_events__purchase_lines") }}
 ),
 
@@ -27,10 +28,16 @@ products as (
 ),
 
 {% if is_incremental() -%}
+-- Of the products that changed, those that have lines: a new product has none, and the lines are not read for it.
 changed_products as (
-    select product_id
-    from products
-    where changed_at > {{ watermark("product_changed_at") }}
+    select distinct product_id
+    from {{ this }}
+    where
+        product_id in (
+            select products.product_id
+            from products
+            where products.changed_at > {{ watermark("product_changed_at") }}
+        )
 ),
 
 new_lines as (
