@@ -24,6 +24,13 @@ _LAUNCH = """
 mutation Launch($params: ExecutionParams!) { launchRun(executionParams: $params) {
     __typename ... on LaunchRunSuccess { run { runId } } ... on PythonError { message } } }
 """
+_SENSOR = """
+query Sensor($params: SensorSelector!) { sensorOrError(sensorSelector: $params) {
+    __typename ... on Sensor { id } ... on PythonError { message } } }
+"""
+_STOP = """
+mutation Stop($params: String!) { stopSensor(id: $params) { __typename ... on PythonError { message } } }
+"""
 _BACKFILL = """
 mutation Backfill($params: LaunchBackfillParams!) { launchPartitionBackfill(backfillParams: $params) {
     __typename ... on LaunchBackfillSuccess { backfillId } ... on PythonError { message } } }
@@ -87,18 +94,14 @@ class Orchestration:
 
     def worker_of(self, run_id: str) -> psutil.Process:
         """The process of a run that is STARTED."""
-        (said,) = [
-            entry.dagster_event.event_specific_data.metadata["pid"].value  # type: ignore[union-attr]
-            for entry in self.instance.all_logs(run_id, of_type=DagsterEventType.ENGINE_EVENT)
-            if entry.user_message.startswith("Started process for run")
-        ]
-        return psutil.Process(int(said))
+        said = [message for message in self.messages(run_id) if message.startswith("Started process for run (pid: ")]
+        return psutil.Process(int(said[-1].rpartition(" ")[2].rstrip(").")))
 
-    def dbt_of(self, run_id: str) -> psutil.Process | None:
-        """The run's dbt, once it has the warehouse file open."""
-        with suppress(psutil.NoSuchProcess, ValueError):
-            for child in self.worker_of(run_id).children(recursive=True):
-                if "build" in child.cmdline() and str(self.settings.warehouse_path) in _open_files(child):
+    def dbt_of(self, worker: psutil.Process) -> psutil.Process | None:
+        """The dbt of a run's process, once it has the warehouse file open."""
+        with suppress(psutil.NoSuchProcess):
+            for child in worker.children(recursive=True):
+                if str(self.settings.warehouse_path) in {found.path for found in child.open_files()}:
                     return child
         return None
 
@@ -125,6 +128,12 @@ class Orchestration:
         )
         return str(answer["launchPartitionBackfill"]["backfillId"])
 
+    def stop_sensor(self, name: str) -> None:
+        """As a person does in the UI."""
+        selector = {"repositoryLocationName": LOCATION, "repositoryName": "__repository__", "sensorName": name}
+        found = self._ask(_SENSOR, selector)["sensorOrError"]["id"]
+        assert self._ask(_STOP, found)["stopSensor"]["__typename"] == "StopSensorMutationResult"
+
     def runs(self, job: str | None = None, **tags: str) -> list[DagsterRun]:
         """The runs of a job or with certain tags, oldest first."""
         return list(self.instance.get_runs(RunsFilter(job_name=job, tags=tags or None)))[::-1]
@@ -145,14 +154,24 @@ class Orchestration:
         )
 
     def messages(self, run_id: str) -> list[str]:
-        """What was said of a run."""
-        return [entry.message for entry in self.instance.all_logs(run_id)]
+        """What was said of a run, by Dagster's events and by its steps."""
+        said = [(entry.dagster_event, entry.user_message) for entry in self.instance.all_logs(run_id)]
+        return [(event.message if event is not None else None) or text for event, text in said]
 
-    def _ask(self, query: str, params: dict[str, Any]) -> dict[str, Any]:
+    def failures(self, run_id: str) -> str:
+        """Why a run failed, step by step."""
+        found = self.instance.all_logs(run_id, of_type=DagsterEventType.STEP_FAILURE)
+        events = [entry.dagster_event for entry in found if entry.dagster_event is not None]
+        errors = [(event.step_key, event.step_failure_data.error) for event in events]
+        said = [f"{step}: {error.to_string()[-3000:]}" for step, error in errors if error is not None]
+        return "\n".join(said) or "\n".join(self.messages(run_id)[-10:])
+
+    def has_ticked_since(self, sensor: str, moment: float) -> bool:
+        """Whether a sensor was evaluated after a moment, in seconds since the epoch."""
+        states = [state for state in self.instance.all_instigator_state() if state.instigator_name == sensor]
+        return any((getattr(state.instigator_data, "last_tick_timestamp", 0.0) or 0.0) > moment for state in states)
+
+    def _ask(self, query: str, params: dict[str, Any] | str) -> dict[str, Any]:
         answer = httpx.post(self._graphql, json={"query": query, "variables": {"params": params}}, timeout=60).json()
         assert "errors" not in answer, answer
         return dict(answer["data"])
-
-
-def _open_files(process: psutil.Process) -> set[str]:
-    return {found.path for found in process.open_files()}
