@@ -10,7 +10,8 @@
 
 with
 
-lines as (
+-- Read several times: DuckDB would copy all rows of it into memory first.
+lines as not materialized (
     select * from {{ ref("fct_order_lines") }}
 ),
 

@@ -20,7 +20,8 @@ rejections as (
     select * from {{ ref("stg_events__rejected_events") }}
 ),
 
-events as (
+-- Read several times: DuckDB would copy all rows of it into memory first.
+events as not materialized (
     select
         event_id,
         correlation_id,

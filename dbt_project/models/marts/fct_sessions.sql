@@ -9,7 +9,8 @@
 
 with
 
-lines as (
+-- Read several times: DuckDB would copy all rows of it into memory first.
+lines as not materialized (
     select
         household_id,
         order_id,
@@ -93,17 +94,13 @@ span_days as (
 ),
 
 touched_lines as (
-    select *
+    select lines.*
     from lines
-    where
-        exists (
-            select 1
-            from span_days
-            where
-                lines.household_id = span_days.household_id
-                and lines.order_date = span_days.order_date
-                and lines.ordered_at between span_days.started_at and span_days.ended_at
-        )
+    semi join span_days
+        on
+            lines.household_id = span_days.household_id
+            and lines.order_date = span_days.order_date
+            and lines.ordered_at between span_days.started_at and span_days.ended_at
 ),
 {%- else -%}
 touched_lines as (
