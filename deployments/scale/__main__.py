@@ -29,7 +29,7 @@ exit code: 0 all targets met; 1 a target missed, an event lost or doubled, or th
 
 SHOWN = (
     "made_events_per_s", "events_per_s", "loaded_per_s", "peak_rss_mb",
-    "ratio", "cpu_ratio", "load_growth", "build_growth", "growth",
+    "ratio", "work_ratio", "cpu_ratio", "load_growth", "build_growth", "growth",
 )  # fmt: skip
 
 

@@ -39,13 +39,14 @@ class Loaded:
 
 @dataclass(frozen=True)
 class Built:
-    """What a build took, and how much of it dbt says its models and its tests took."""
+    """What a build took, and how much of it dbt says its models and its tests took, and each node of a second or more."""
 
     seconds: float
     cpu_s: float
     peak_rss_mb: float
     models_s: float
     tests_s: float
+    slow_nodes: dict[str, float]
 
 
 class NodeResult(msgspec.Struct):
@@ -135,4 +136,5 @@ def build(warehouse: Path, folder: Path) -> Built:
         peak_rss_mb=usage.ru_maxrss / 1024,
         models_s=sum(one.execution_time for one in results if one.unique_id.startswith(("model.", "snapshot."))),
         tests_s=sum(one.execution_time for one in results if one.unique_id.startswith(("test.", "unit_test."))),
+        slow_nodes={one.unique_id: one.execution_time for one in results if one.execution_time >= 1},
     )
