@@ -39,7 +39,7 @@ class Loaded:
 
 @dataclass(frozen=True)
 class Built:
-    """What a build took, and how much of it dbt says its models and its tests took, and each node of a second or more."""
+    """What a build took, what dbt says its models and its tests took of it, and every node of a second or more."""
 
     seconds: float
     cpu_s: float

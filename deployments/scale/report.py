@@ -55,8 +55,8 @@ class Counting(msgspec.Struct, kw_only=True):
 class Report(msgspec.Struct, kw_only=True):
     """A run. `peak_rss_mb` is the largest resident set that any process of the platform had.
 
-    `ratio` compares all seconds with bare DuckDB's, dbt's start and all tests included; `work_ratio` only those of loads
-    and models; `cpu_ratio` CPU seconds of all, which are less noisy on a shared machine.
+    `ratio` compares all seconds with bare DuckDB's, dbt's start and all tests included; `work_ratio` only those of
+    loads and models; `cpu_ratio` CPU seconds of all, which are less noisy on a shared machine.
     `growth` is what a step takes at the end over what it took at the beginning; see `growth()`.
     """
 
