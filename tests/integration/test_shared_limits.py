@@ -80,9 +80,7 @@ async def test_the_time_of_reset_is_the_same_for_all(redis: RedisServer) -> None
     await second.close()
 
 
-async def test_without_redis_requests_are_counted_here(
-    redis: RedisServer, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_without_redis_requests_are_counted_here(redis: RedisServer, caplog: pytest.LogCaptureFixture) -> None:
     limits = shared(redis)
     await limits.count_request(request(), None)
     redis.stop()
