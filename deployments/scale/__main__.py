@@ -2,9 +2,11 @@
 
 import argparse
 import datetime as dt
+import signal
 import sys
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
+from types import FrameType
 
 import duckdb
 
@@ -35,6 +37,8 @@ SHOWN = (
 
 def main() -> int:
     """Make, load, build and compare; returns the exit code."""
+    # A supervisor's SIGTERM ends the run as Ctrl-C does: with a report, and without files that nobody keeps.
+    signal.signal(signal.SIGTERM, _interrupt)
     parser = _parser()
     options = parser.parse_args()
     if options.keep and options.folder is None:
@@ -57,6 +61,10 @@ def main() -> int:
         as_picture(report.steps, options.plot)
     _print(report)
     return int(not report.passed)
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -22,6 +22,20 @@ class Used(Generic[Returned]):
     peak_rss_mb: float
 
 
+@dataclass
+class Stopwatch:
+    """Adds up the seconds of the blocks that it is held around."""
+
+    seconds: float = 0.0
+    _began: float = 0.0
+
+    def __enter__(self) -> None:
+        self._began = time.monotonic()
+
+    def __exit__(self, *failure: object) -> None:
+        self.seconds += time.monotonic() - self._began
+
+
 def in_own_process(
     function: Callable[Given, Returned], *arguments: Given.args, **named: Given.kwargs
 ) -> Used[Returned]:

@@ -7,14 +7,17 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+import duckdb
 import msgspec
 
-from deployments.scale.own_process import in_own_process
+from deployments.scale.own_process import Stopwatch, in_own_process
+from platform_assets.defs.ingestion.contract_checks import check_contract, rows_of
 from platform_assets.defs.ingestion.landed_counts import check_counts, check_key
+from platform_assets.defs.ingestion.raw_landed import quarantine_loaded
 from resources.landing_zone import LandingZone
 from resources.warehouse import Warehouse
-from resources.warehouse.landed_tables import LANDED_TABLES, RAW_EVENTS
-from resources.warehouse.landing_loads import load_in_batches
+from resources.warehouse.landed_tables import LANDED_TABLES, RAW_EVENTS, LandedTable
+from resources.warehouse.landing_loads import LoadResult, load_in_batches
 from resources.warehouse.reference_loads import REFERENCE_TABLES, load_reference, source_folder
 
 DBT_PROJECT = Path(__file__).parents[2] / "dbt_project"
@@ -26,13 +29,14 @@ class StepFailed(RuntimeError):
 
 @dataclass(frozen=True)
 class Loaded:
-    """What the load of a step took."""
+    """What the load of a step took; `checks_s` of its seconds went into checks and quarantine."""
 
     files: int
     batches: int
     rows: int
     new_rows: int
     seconds: float
+    checks_s: float
     cpu_s: float
     peak_rss_mb: float
 
@@ -72,33 +76,47 @@ def load_reference_tables(warehouse: Path) -> None:
 
 
 def load(warehouse: Path, landing: Path) -> Loaded:
-    """Load what has landed, in a process of its own.
+    """Load what has landed and check it, as the assets' steps do, in a process of its own.
 
     Raises:
         StepFailed: a check failed.
     """
     used = in_own_process(_load, warehouse, landing)
-    files, batches, rows, new_rows = used.value
-    return Loaded(files, batches, rows, new_rows, used.seconds, used.cpu_s, used.peak_rss_mb)
+    events, checks_s = used.value
+    return Loaded(
+        files=sum(one.file_count for one in events),
+        batches=len(events),
+        rows=sum(one.row_count for one in events),
+        new_rows=sum(one.new_row_count for one in events),
+        seconds=used.seconds,
+        checks_s=checks_s,
+        cpu_s=used.cpu_s,
+        peak_rss_mb=used.peak_rss_mb,
+    )
 
 
-def _load(path: Path, landing: Path) -> tuple[int, int, int, int]:
+def _load(path: Path, landing: Path) -> tuple[list[LoadResult], float]:
+    """The loads of the events, and the seconds that the checks of all tables took."""
     warehouse, zone = Warehouse(path), LandingZone(landing)
+    checking = Stopwatch()
+    events = []
     for table in LANDED_TABLES:
-        results = list(load_in_batches(warehouse, zone, table, purpose="scale"))
-        with warehouse.read() as connection:
-            checks = [check_key(connection, table), check_counts(connection, zone, table)]
+
+        def judge(connection: duckdb.DuckDBPyConnection, table: LandedTable = table) -> None:
+            with checking:
+                quarantine_loaded(connection, table=table, run_id="scale")
+
+        results = list(load_in_batches(warehouse, zone, table, purpose="scale", judge=judge))
+        with checking:
+            with warehouse.read() as connection:
+                checks = [check_key(connection, table), check_counts(connection, zone, table)]
+            checks.append(check_contract(warehouse, rows_of(table.table), purpose="scale"))
         failed = [f"{check.check_name} of {table.table}: {check.metadata}" for check in checks if not check.passed]
         if failed:
             raise StepFailed("; ".join(failed))
         if table is RAW_EVENTS:
             events = results
-    return (
-        sum(one.file_count for one in events),
-        len(events),
-        sum(one.row_count for one in events),
-        sum(one.new_row_count for one in events),
-    )
+    return events, checking.seconds
 
 
 def build(warehouse: Path, folder: Path) -> Built:

@@ -111,7 +111,8 @@ def _progress() -> Progress:
 
 def _line(step: Step) -> str:
     line = (
-        f"days {step.first_day + 1}-{step.last_day + 1}: load {step.load.seconds:.1f} s, "
+        f"days {step.first_day + 1}-{step.last_day + 1}: "
+        f"load {step.load.seconds:.1f} s (checks {step.load.checks_s:.1f}), "
         f"dbt {step.build.seconds:.1f} s (models {step.build.models_s:.1f}, tests {step.build.tests_s:.1f}), "
         f"peaks {step.load.peak_rss_mb:,.0f} and {step.build.peak_rss_mb:,.0f} MB, file {step.warehouse_mb:,.0f} MB"
     )
