@@ -117,16 +117,35 @@ def dbt_models(
     variables: dict[str, object] = {**dbt_variables(days, context.run.tags)}
     if FULL_TESTS_TAG in context.run.tags:
         variables["full_tests"] = True
-    arguments = ["build", *(["--vars", json.dumps(variables)] if variables else [])]
+    # Unit tests judge the SQL, not the data: they belong to the project's own tests. A quarter of a small build's time.
+    arguments = ["build", "--exclude-resource-type", "unit_test"]
+    if variables:
+        arguments += ["--vars", json.dumps(variables)]
     purpose = f"dbt build, run {context.op_execution_context.run_id}"
     with retried_when_busy(), warehouse.locked(purpose), dbt_environment(settings):
-        build = dbt.cli(arguments, context=context, target_path=settings.root / "dbt" / "target")
+        # Other variables make dbt parse anew (10 s): beside what it knows for the usual build, which stays as it is.
+        target = settings.root / "dbt" / ("target_with_variables" if variables else "target")
+        build = dbt.cli(arguments, context=context, target_path=target)
         try:
-            yield from build.stream().fetch_column_metadata()
+            for event in build.stream().fetch_column_metadata():
+                if days is None:
+                    _ask_for_no_days(context)
+                yield event
         finally:
             close_adapter()
     for mark in marks_of_other_days(context.selected_asset_keys & DAILY_MODELS, context.run.tags):
         context.log_event(mark)
+
+
+def _ask_for_no_days(context: AssetExecutionContext) -> None:
+    """Keep Dagster from asking for the days of a run that has none.
+
+    At each check of a partitioned asset it looks for what the step read of it, by the run's days, and fails the step
+    where it has none, although it gives the step such assets and their checks (1.13). What is known is not looked for.
+    """
+    step = context.op_execution_context.get_step_execution_context()
+    for key in DAILY_MODELS:
+        step._data_version_cache.input_asset_version_info.setdefault(key, None)
 
 
 DAILY_MODELS = frozenset(spec.key for spec in dbt_models.specs if spec.partitions_def is not None)

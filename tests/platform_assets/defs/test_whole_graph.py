@@ -25,7 +25,8 @@ from tests.landed_records import land_purchases, land_rejections, rejection
 from tests.served_api import served_api
 
 HOUSEHOLDS = 100
-JOBS = ("warehouse_job", "churn_job", "compaction_job")  # reference_job is a part of the first
+# reference_job is a part of the first.
+JOBS = ("warehouse_job", "churn_job", "compaction_job", "warehouse_full_tests", "freshness_job")
 
 
 @dataclass(frozen=True)
