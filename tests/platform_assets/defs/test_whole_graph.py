@@ -132,7 +132,7 @@ def test_platform_checks_pass_while_the_api_runs(graph: Graph) -> None:
         result = job.execute_in_process(instance=graph.instance)
     failed = {check.check_name: check.metadata for check in result.get_asset_check_evaluations() if not check.passed}
     assert failed == {}
-    assert len(result.get_asset_check_evaluations()) == 13
+    assert len(result.get_asset_check_evaluations()) == 18
 
 
 def test_prediction_route_that_does_not_answer_fails_with_its_address(graph: Graph) -> None:
