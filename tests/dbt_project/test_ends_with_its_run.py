@@ -48,7 +48,7 @@ def test_dbt_ends_when_its_run_is_killed() -> None:
                 dbt.kill()
 
 
-@pytest.mark.parametrize("started_by", [None, str(os.getpid())])
+@pytest.mark.parametrize("started_by", [None, str(os.getpid())], ids=["by hand", "by this process"])
 def test_dbt_by_hand_and_the_run_itself_are_not_watched(
     started_by: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:

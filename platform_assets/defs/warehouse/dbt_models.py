@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 from dagster import AssetExecutionContext, AssetKey, BackfillPolicy, PartitionsDefinition, ResourceParam
-from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings, DbtCliResource, dbt_assets
+from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings, DbtCliInvocation, DbtCliResource, dbt_assets
 
 from platform_assets.defs.partitions import DAILY_TAG, business_days, dbt_variables, marks_of_other_days
 from platform_assets.defs.retries import retried_when_busy
@@ -126,15 +126,30 @@ def dbt_models(
         # Other variables make dbt parse anew (10 s): beside what it knows for the usual build, which stays as it is.
         target = settings.root / "dbt" / ("target_with_variables" if variables else "target")
         build = dbt.cli(arguments, context=context, target_path=target)
-        try:
-            for event in build.stream().fetch_column_metadata():
-                if days is None:
-                    _ask_for_no_days(context)
-                yield event
-        finally:
-            close_adapter()
+        built, failure = _gather(build)
+    # Handed over once the lock is free: where Dagster fails on an event, this generator stays as it is for as long as
+    # the error is kept, and what it held then would keep the process from writing in its next step.
+    for event in built:
+        if days is None:
+            _ask_for_no_days(context)
+        yield event
+    if failure is not None:
+        raise failure
     for mark in marks_of_other_days(context.selected_asset_keys & DAILY_MODELS, context.run.tags):
         context.log_event(mark)
+
+
+def _gather(build: DbtCliInvocation) -> tuple[list[Any], Exception | None]:
+    """All that a call of dbt has to tell, and the error that it ended with; its log is on the run's page meanwhile."""
+    events: list[Any] = []
+    try:
+        for event in build.stream().fetch_column_metadata():
+            events.append(event)  # noqa: PERF402 - what came before an error counts
+    except Exception as error:  # raised again by the step, after what was built
+        return events, error
+    finally:
+        close_adapter()
+    return events, None
 
 
 def _ask_for_no_days(context: AssetExecutionContext) -> None:
