@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import duckdb
 
-from resources.warehouse.hardened import quoted
+from platform_assets.quality.sql_text import quoted
 
 MADE_AGAIN = ("raw", "staging", "intermediate", "marts", "inference", "tests")
 """The schemas of the loads, of dbt's models and of dbt's notes on its tests."""

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import duckdb
 
-from resources.warehouse.hardened import quoted
+from platform_assets.quality.sql_text import quoted
 
 _FOREIGN_LOCK = "Could not set lock"
 """What DuckDB says when somebody has the file open without asking for the platform's lock: no damage at all."""

@@ -18,6 +18,7 @@ from typing import Any, TypeAlias
 
 import duckdb
 
+from platform_assets.quality.sql_text import quoted, text_literal
 from resources.warehouse.person_sql import QueryInvalid, QueryRefused, check_person_sql
 
 Parameters: TypeAlias = Sequence[Any] | Mapping[str, Any]
@@ -136,8 +137,7 @@ class HardenedDatabase:
     def _attach(self, files: Mapping[str, Path], views: Mapping[tuple[str, str], str]) -> None:
         connection = self._connection
         for name, path in files.items():
-            literal = str(path).replace("'", "''")
-            connection.execute(f"ATTACH '{literal}' AS {quoted(name)} (READ_ONLY)")
+            connection.execute(f"ATTACH {text_literal(str(path))} AS {quoted(name)} (READ_ONLY)")
         for (schema, name), select in views.items():
             connection.execute(f"CREATE SCHEMA IF NOT EXISTS {quoted(schema)}")
             connection.execute(f"CREATE VIEW {quoted(schema)}.{quoted(name)} AS {select}")
@@ -146,11 +146,6 @@ class HardenedDatabase:
         connection.execute("SET enable_external_access = false")
         connection.execute("SET disabled_filesystems = 'LocalFileSystem'")
         connection.execute("SET lock_configuration = true")
-
-
-def quoted(identifier: str) -> str:
-    """An SQL identifier, whatever characters it has."""
-    return '"' + identifier.replace('"', '""') + '"'
 
 
 def _configuration(limits: QueryLimits) -> dict[str, str | bool | int | float | list[str]]:

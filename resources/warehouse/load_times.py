@@ -8,7 +8,7 @@ import datetime as dt
 
 import duckdb
 
-from resources.warehouse.hardened import quoted
+from platform_assets.quality.sql_text import quoted
 from resources.warehouse.landed_tables import RAW_EVENTS, LandedTable
 
 SCHEMA = "rebuilding"

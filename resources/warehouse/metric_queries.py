@@ -18,7 +18,7 @@ from platform_assets.contracts.metrics import (
     TimeColumn,
     ValueType,
 )
-from resources.warehouse.hardened import quoted
+from platform_assets.quality.sql_text import quoted
 
 _COMPARISONS = {
     Operator.EQ: "=",

@@ -4,7 +4,8 @@ import threading
 from dataclasses import dataclass
 from pathlib import Path
 
-from resources.warehouse.hardened import DEFAULT_LIMITS, DatabaseUnreadable, HardenedDatabase, QueryLimits, quoted
+from platform_assets.quality.sql_text import quoted
+from resources.warehouse.hardened import DEFAULT_LIMITS, DatabaseUnreadable, HardenedDatabase, QueryLimits
 from resources.warehouse.snapshots import Snapshot, SnapshotUnreadable, read_pointer
 
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import duckdb
 
+from platform_assets.quality.sql_text import quoted
 from resources.warehouse.carried_tables import MADE_AGAIN
-from resources.warehouse.hardened import quoted
 from resources.warehouse.landed_tables import LANDED_TABLES
 
 OLD, NEW = "old_one", "new_one"

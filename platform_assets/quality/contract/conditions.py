@@ -6,11 +6,7 @@ Of a null they are null. `value` is an expression of our own, never a sender's t
 import datetime as dt
 
 from platform_assets.contracts.columns import Column
-
-
-def text_literal(text: str) -> str:
-    """A text as a literal."""
-    return "'" + text.replace("'", "''") + "'"
+from platform_assets.quality.sql_text import text_literal
 
 
 def fits(value: str, column: Column) -> str:

@@ -14,8 +14,9 @@ from platform_assets.contracts.events import ENVELOPE_FIELDS, MAX_EVENT_BYTES, M
 from platform_assets.contracts.landed_rows import EVENT_ROWS, payload_columns
 from platform_assets.contracts.landing import FLOAT64, INT32, TEXT, TIMESTAMP
 from platform_assets.contracts.payloads import PAYLOAD_CONTRACTS, RULES_ACROSS_FIELDS, AtMost
-from platform_assets.quality.contract.conditions import fits, text_literal
+from platform_assets.quality.contract.conditions import fits
 from platform_assets.quality.contract.record_size import FRACTION_BYTES, NULL_BYTES, RECORD_FRAME_BYTES, TIME_BYTES
+from platform_assets.quality.sql_text import text_literal
 
 # What msgspec's reader of JSON takes: an integer that Python reads as text, and any other number that is finite.
 _MAX_INTEGER_CHARS = 4300

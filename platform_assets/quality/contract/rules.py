@@ -10,8 +10,9 @@ from dataclasses import dataclass
 
 from platform_assets.contracts.columns import Column
 from platform_assets.contracts.landed_rows import EVENT_ROWS, LandedRows
-from platform_assets.quality.contract.conditions import has_bounds, has_text_limits, is_within, text_fits, text_literal
+from platform_assets.quality.contract.conditions import has_bounds, has_text_limits, is_within, text_fits
 from platform_assets.quality.contract.payload import payload_rules, record_is_too_large
+from platform_assets.quality.sql_text import text_literal
 
 
 class RuleKind(enum.StrEnum):

@@ -9,13 +9,13 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from platform_assets.quality.sql_text import quoted
 from resources.warehouse.hardened import (
     DatabaseUnreadable,
     HardenedDatabase,
     QueryLimits,
     QueryTooLarge,
     QueryTooLong,
-    quoted,
 )
 from resources.warehouse.person_sql import QueryInvalid, QueryRefused
 
