@@ -14,9 +14,11 @@ import httpx
 import pytest
 
 from platform_assets.contracts.access import Role
+from platform_assets.lineage.graph import Asset, AssetKind, Column, Edge, LineageGraph
 from resources.identity.actor import SYSTEM
 from resources.identity.service import Identity
 from resources.identity.users import UserKind
+from resources.lineage.store import LineageStore
 from resources.settings import ApiSettings, KafkaSettings, Settings
 from tests.api.conftest import UNLIMITED
 from tests.api.models import promote, put_features
@@ -33,7 +35,7 @@ EXAMPLES = os.environ.get("SCHEMATHESIS_EXAMPLES", "25")
 
 @pytest.fixture(scope="module")
 def address(broker: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The API in strict mode with an administrator, a promoted model, features and published marts."""
+    """The API in strict mode with an administrator, a promoted model, features, published marts and their lineage."""
     settings = Settings(
         data_dir=tmp_path_factory.mktemp("data"),
         kafka=KafkaSettings(bootstrap_servers=broker),
@@ -44,8 +46,23 @@ def address(broker: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[s
     promote(settings.models_dir, version="1")
     put_features(settings.online_store_path)
     publish_marts(settings)
+    LineageStore(settings.lineage_dir).publish(_lineage())
     with served_api(settings, ANALYTICS_API__AUTH="required") as found:
         yield found
+
+
+def _lineage() -> LineageGraph:
+    """The asset of the document's examples, and what it is made of."""
+    tables = [
+        Asset(name=name, kind=AssetKind.TABLE, columns=(Column("sales_value"),))
+        for name in ("marts/fct_order_lines", "marts/fct_orders")
+    ]
+    graph = LineageGraph(tables)
+    lines, orders = (table.name for table in tables)
+    graph.add_edge(
+        Edge(source=lines, source_column="sales_value", target=orders, target_column="sales_value", found_in="a test")
+    )
+    return graph
 
 
 async def _add_administrator(settings: Settings) -> None:
