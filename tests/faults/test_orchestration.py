@@ -37,7 +37,13 @@ from tests.faults.scene import FEW_ROUNDS
 from tests.faults.waiting import wait_until
 from tests.landed_records import event, land_events, land_purchases
 
-pytestmark = [pytest.mark.integration, pytest.mark.alone]
+pytestmark = [
+    pytest.mark.integration,
+    pytest.mark.alone,
+    pytest.mark.skipif(
+        int(os.environ.get("FAULT_ROUNDS", FEW_ROUNDS)) <= FEW_ROUNDS, reason="five minutes; `make faults` runs it"
+    ),
+]
 
 SUCCESS, FAILURE = DagsterRunStatus.SUCCESS, DagsterRunStatus.FAILURE
 FAILS_WITHIN_S = 15.0
@@ -155,12 +161,8 @@ def freshness_of(dagster: Orchestration) -> dict[str, AssetCheckResult]:
     return {result.asset_key.path[-1]: result for result in said}
 
 
-def test_killed_code_server_and_daemon_leave_no_run_started_and_load_everything_once(
-    dagster: Orchestration, rounds: int
-) -> None:
+def test_killed_code_server_and_daemon_leave_no_run_started_and_load_everything_once(dagster: Orchestration) -> None:
     """F6. New events make the platform live; yesterday is missing, and no backfill of last month changes that."""
-    if rounds <= FEW_ROUNDS:
-        pytest.skip("over a minute: `make faults` runs it")
     assert all(result.passed for result in freshness_of(dagster).values()), "a replay is not live"
     landing, now = LandingZone(dagster.settings.landing_dir), dt.datetime.now(dt.UTC)
     known = {run.run_id for run in dagster.runs(WAREHOUSE_JOB)}
@@ -203,8 +205,6 @@ def slots(dagster: Orchestration) -> list[Any]:
 
 def test_days_are_the_same_whenever_their_run_is_killed(dagster: Orchestration, seed: int, rounds: int) -> None:
     """F5 over and over, in a long run of the faults; the retry of one range of days each time."""
-    if rounds <= FEW_ROUNDS:
-        pytest.skip("`make faults` runs it")
     choices = random.Random(seed)  # noqa: S311 - the seed repeats the run
     before = days_now(dagster.settings)
     tags = {
