@@ -6,7 +6,7 @@ from typing import Any
 
 import duckdb
 
-_EXISTS = "SELECT 1 FROM duckdb_tables() WHERE schema_name = 'quality' AND table_name = 'quarantined_rows'"
+from resources.warehouse.database import has_table
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Held:
 
 def held_rows(connection: duckdb.DuckDBPyConnection, *, limit: int) -> Held:
     """What is held in a warehouse; nothing where nothing was judged yet."""
-    if connection.execute(_EXISTS).fetchone() is None:
+    if not has_table(connection, "quality.quarantined_rows"):
         return Held(0, {}, ())
     held = "FROM quality.quarantined_rows WHERE released_at IS NULL"
     count = connection.execute(f"SELECT count(DISTINCT (table_name, row_key)) {held}").fetchall()

@@ -13,6 +13,7 @@ import duckdb
 
 from platform_assets.contracts.landed_rows import LandedRows
 from platform_assets.quality.contract.rules import rules_of
+from resources.warehouse.database import has_table
 
 _SHOWN_ROWS = 20
 
@@ -80,10 +81,7 @@ def check_rows(
 
 def passed_until(connection: duckdb.DuckDBPyConnection, table: str) -> dt.datetime | None:
     """The newest load of which, and of all before, every row has kept the contract; None before the first check."""
-    known = connection.execute(
-        "SELECT 1 FROM duckdb_tables() WHERE schema_name = 'raw' AND table_name = 'contract_checks'"
-    )
-    if known.fetchone() is None:
+    if not has_table(connection, "raw.contract_checks"):
         return None
     found = connection.execute(
         "SELECT passed_until FROM raw.contract_checks WHERE table_name = $table", {"table": table}

@@ -7,6 +7,7 @@ from typing import Any
 
 import duckdb
 
+from platform_assets.quality.sql_text import text_literal
 from resources.settings import Settings
 from resources.warehouse.lock import reader_lock, writer_lock
 
@@ -79,9 +80,9 @@ class Warehouse:
 
         Raises: as `read`.
         """
-        quoted, spilling = (str(path).replace("'", "''") for path in (self.path, self.path.with_suffix(".spilling")))
+        own, spilling = (text_literal(str(path)) for path in (self.path, self.path.with_suffix(".spilling")))
         with self._reader_lock(), _connect(":memory:", read_only=False) as connection:
-            connection.execute(f"SET temp_directory = '{spilling}'; ATTACH '{quoted}' AS warehouse (READ_ONLY)")
+            connection.execute(f"SET temp_directory = {spilling}; ATTACH {own} AS warehouse (READ_ONLY)")
             yield connection
 
     @contextlib.contextmanager
@@ -102,6 +103,17 @@ def _connect(path: Path | str, *, read_only: bool) -> Iterator[duckdb.DuckDBPyCo
             f"SET TimeZone = 'UTC'; SET memory_limit = '{MEMORY_LIMIT}'; SET enable_progress_bar = false"
         )
         yield connection
+
+
+def has_table(connection: duckdb.DuckDBPyConnection, name: str, *, database: str | None = None) -> bool:
+    """Whether the table `schema.name` is there: in the session's own file, or in the one attached as `database`."""
+    schema, _, table = name.partition(".")
+    found = connection.execute(
+        "SELECT 1 FROM duckdb_tables() WHERE database_name = coalesce($database, current_database()) "
+        "AND schema_name = $schema AND table_name = $table",
+        {"database": database, "schema": schema, "table": table},
+    )
+    return found.fetchone() is not None
 
 
 def one_row(connection: duckdb.DuckDBPyConnection, query: str, values: dict[str, Any] | None = None) -> tuple[Any, ...]:

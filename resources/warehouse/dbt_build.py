@@ -22,6 +22,17 @@ class BuildFailed(RuntimeError):
     """dbt could not build or test everything; the message ends with what it said last."""
 
 
+def environment_of_dbt(settings: Settings, path: Path, *, log: str) -> dict[str, str]:
+    """What dbt_project/profiles.yml and its plugins read from the environment; `log` is a folder among the logs."""
+    return {
+        "ANALYTICS_WAREHOUSE__PATH": str(path),
+        "ANALYTICS_WAREHOUSE__BUSINESS_TIMEZONE": settings.warehouse.business_timezone,
+        "DBT_LOG_PATH": str(settings.logs_dir / log),
+        # dbt_project/plugins/ends_with_its_run.py: whoever is killed takes its dbt along.
+        "DBT_STARTED_BY": str(os.getpid()),
+    }
+
+
 def dbt_build(settings: Settings, path: Path, *, full_refresh: bool, say: Callable[[str], None]) -> None:
     """Build every model of the project in the file at `path`; `say` hears of each step.
 
@@ -38,13 +49,7 @@ def dbt_build(settings: Settings, path: Path, *, full_refresh: bool, say: Callab
         "--target", settings.environment.value, "--target-path", str(artefacts),
         *(["--full-refresh"] if full_refresh else _WITHOUT_TESTS),
     ]  # fmt: skip
-    environment = os.environ | {
-        "ANALYTICS_WAREHOUSE__PATH": str(path),
-        "ANALYTICS_WAREHOUSE__BUSINESS_TIMEZONE": settings.warehouse.business_timezone,
-        "DBT_LOG_PATH": str(settings.logs_dir / "dbt-rebuild"),
-        "DBT_STARTED_BY": str(os.getpid()),  # it ends with us: dbt_project/plugins/ends_with_its_run.py
-        "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
-    }
+    environment = os.environ | environment_of_dbt(settings, path, log="dbt-rebuild")
     said: collections.deque[str] = collections.deque(maxlen=_KEPT_LINES)
     with subprocess.Popen(
         command, cwd=DBT_PROJECT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True

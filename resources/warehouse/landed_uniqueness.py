@@ -1,7 +1,7 @@
 """Proof that no key stands in two rows of a raw table, by the hashes of the keys and, where these meet, by the keys.
 
-A proof of everything takes 10 CPU seconds for 100 million rows and is for once a week. After a load a part of constant
-size is proven: the newest rows, and of all rows a slice of the hashes, another one after each load.
+A proof of everything reads every key's hash and is for once a week. After a load a part of constant size is proven: the
+newest rows, and of all rows a slice of the hashes, another one after each load.
 """
 
 from dataclasses import dataclass

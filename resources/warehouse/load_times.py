@@ -9,6 +9,7 @@ import datetime as dt
 import duckdb
 
 from platform_assets.quality.sql_text import quoted
+from resources.warehouse.database import has_table
 from resources.warehouse.landed_tables import RAW_EVENTS, LandedTable
 
 SCHEMA = "rebuilding"
@@ -51,11 +52,7 @@ WHERE raw.events.event_id = released.event_id
 def remember_loads(connection: duckdb.DuckDBPyConnection, old: str) -> None:
     """Keep the loads of the attached file `old` in the session's own file."""
     connection.execute(_LOADS.format(schema=SCHEMA))
-    known = connection.execute(
-        "SELECT 1 FROM duckdb_tables() WHERE (database_name, schema_name, table_name) = ($old, 'raw', 'loads')",
-        {"old": old},
-    )
-    if known.fetchone() is not None:
+    if has_table(connection, "raw.loads", database=old):
         connection.execute(_REMEMBER.format(schema=SCHEMA, old=quoted(old)))
 
 

@@ -10,6 +10,7 @@ from collections import defaultdict
 
 import duckdb
 
+from resources.warehouse.database import has_table
 from resources.warehouse.spans import Span
 
 _CREATE = """
@@ -62,8 +63,7 @@ def create_load_records(connection: duckdb.DuckDBPyConnection) -> None:
 
 def loaded_spans(connection: duckdb.DuckDBPyConnection, topic: str) -> dict[tuple[str, int], list[Span]]:
     """The offsets of a topic that are in the warehouse, by log and partition, merged; nothing before the first load."""
-    known = connection.execute("SELECT 1 FROM duckdb_tables() WHERE schema_name = 'raw' AND table_name = 'loads'")
-    if known.fetchone() is None:
+    if not has_table(connection, "raw.loads"):
         return {}
     spans: dict[tuple[str, int], list[Span]] = defaultdict(list)
     for log, partition, first, last in connection.execute(_SPANS, {"topic": topic}).fetchall():

@@ -14,6 +14,7 @@ from pathlib import Path
 import duckdb
 import msgspec
 
+from platform_assets.quality.sql_text import text_literal
 from resources.durable_files import sync
 
 MAX_RENEWALS = 100
@@ -159,8 +160,7 @@ def _write_whole(connection: duckdb.DuckDBPyConnection, target: Path, mart: Serv
 
 @contextlib.contextmanager
 def _attached(connection: duckdb.DuckDBPyConnection, path: Path) -> Iterator[None]:
-    literal = str(path).replace("'", "''")
-    connection.execute(f"ATTACH '{literal}' AS published")
+    connection.execute(f"ATTACH {text_literal(str(path))} AS published")
     try:
         yield
         connection.execute("CHECKPOINT published")  # everything into the file, nothing in a log beside it

@@ -25,13 +25,14 @@ import duckdb
 import pyarrow as pa
 
 from platform_assets.contracts.landing import LandingFile
+from platform_assets.quality.sql_text import text_literal
 from platform_assets.quality.suites import QUARANTINES
 from resources.durable_files import sync
 from resources.landing_zone import LandingZone
 from resources.quality.quarantine import LoadedTable, quarantine
 from resources.settings import Settings
 from resources.warehouse.carried_tables import QUARANTINE, Carried, carry_over
-from resources.warehouse.database import Warehouse
+from resources.warehouse.database import Warehouse, has_table
 from resources.warehouse.dbt_build import BuildFailed, dbt_build
 from resources.warehouse.file_damage import find_damage
 from resources.warehouse.landed_tables import LANDED_TABLES, LandedTable
@@ -154,7 +155,7 @@ class _Rebuild:
             with self._old.attached() as connection:
                 connection.execute("USE warehouse")
                 spans, self._reference_times = _spans(connection), _reference_times(connection)
-                connection.execute(f"ATTACH {_literal(self._new.path)} AS {NEW}; USE {NEW}")
+                connection.execute(f"ATTACH {text_literal(str(self._new.path))} AS {NEW}; USE {NEW}")
                 self._rebuilt.carried = carry_over(connection, "warehouse")
                 remember_loads(connection, "warehouse")
         except duckdb.Error as error:
@@ -284,9 +285,9 @@ class _Rebuild:
         """A session in the new file, with the old one, which is locked, beside it."""
         with contextlib.closing(duckdb.connect()) as connection:
             connection.execute(f"SET TimeZone = 'UTC'; SET memory_limit = '{MEMORY_LIMIT}'")
-            connection.execute(f"SET temp_directory = {_literal(self._new.path.with_suffix('.spilling'))}")
-            connection.execute(f"ATTACH {_literal(self._old.path)} AS {OLD} (READ_ONLY)")
-            connection.execute(f"ATTACH {_literal(self._new.path)} AS {NEW}; USE {NEW}")
+            connection.execute(f"SET temp_directory = {text_literal(str(self._new.path.with_suffix('.spilling')))}")
+            connection.execute(f"ATTACH {text_literal(str(self._old.path))} AS {OLD} (READ_ONLY)")
+            connection.execute(f"ATTACH {text_literal(str(self._new.path))} AS {NEW}; USE {NEW}")
             yield connection
 
 
@@ -343,7 +344,7 @@ def _reference_times(connection: duckdb.DuckDBPyConnection) -> list[object]:
     return [
         connection.execute(f"SELECT max(loaded_at) FROM {table.table}").fetchone()  # noqa: S608 - our own names
         for table in REFERENCE_TABLES
-        if _has_table(connection, table.table)
+        if has_table(connection, table.table)
     ]
 
 
@@ -351,34 +352,20 @@ def _marts_are_behind(connection: duckdb.DuckDBPyConnection) -> bool:
     """Whether events were loaded that the marts do not count yet, as between two steps of a run."""
     raw, mart = (
         connection.execute(f"SELECT max(loaded_at) FROM {table}").fetchone()  # noqa: S608 - our own names
-        if _has_table(connection, table)
+        if has_table(connection, table)
         else (None,)
         for table in ("raw.events", "marts.fct_event_days")
     )
     return raw != mart
 
 
-def _has_table(connection: duckdb.DuckDBPyConnection, name: str) -> bool:
-    schema, _, table = name.partition(".")
-    found = connection.execute(
-        "SELECT 1 FROM duckdb_tables() WHERE database_name = current_database() "
-        "AND schema_name = $schema AND table_name = $table",
-        {"schema": schema, "table": table},
-    )
-    return found.fetchone() is not None
-
-
 def _has_quarantine(connection: duckdb.DuckDBPyConnection) -> bool:
-    return _has_table(connection, f"{QUARANTINE}.quarantined_rows")
+    return has_table(connection, f"{QUARANTINE}.quarantined_rows")
 
 
 def _copy_load_times(connection: duckdb.DuckDBPyConnection) -> None:
     """Up to when all that had landed is loaded: of the old file, since the new one took what that had taken."""
-    known = connection.execute(
-        "SELECT 1 FROM duckdb_tables() WHERE (database_name, schema_name, table_name) = ($old, 'raw', 'load_times')",
-        {"old": OLD},
-    )
-    if known.fetchone() is not None:
+    if has_table(connection, "raw.load_times", database=OLD):
         connection.execute(f"DELETE FROM raw.load_times; INSERT INTO raw.load_times FROM {OLD}.raw.load_times")  # noqa: S608
 
 
@@ -388,7 +375,3 @@ def _connected(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     with contextlib.closing(duckdb.connect(path)) as connection:
         connection.execute("SET TimeZone = 'UTC'")
         yield connection
-
-
-def _literal(path: Path) -> str:
-    return "'" + str(path).replace("'", "''") + "'"

@@ -17,7 +17,7 @@ import duckdb
 import msgspec
 
 from resources.durable_files import replace
-from resources.warehouse.database import Warehouse
+from resources.warehouse.database import Warehouse, has_table
 from resources.warehouse.lock import writer_lock
 from resources.warehouse.mart_copies import ServedMart, SnapshotTable, publish_mart
 
@@ -137,11 +137,7 @@ def _serving(folder: Path) -> Snapshot | None:
 
 
 def _loaded(connection: duckdb.DuckDBPyConnection) -> list[LoadedTo]:
-    known = connection.execute(
-        "SELECT 1 FROM duckdb_tables() "
-        "WHERE database_name = 'warehouse' AND schema_name = 'raw' AND table_name = 'loads'"
-    )
-    if known.fetchone() is None:
+    if not has_table(connection, "raw.loads", database="warehouse"):
         return []
     ends = connection.execute(
         "SELECT topic, log, kafka_partition, max(last_offset) + 1 FROM warehouse.raw.loads GROUP BY ALL ORDER BY ALL"

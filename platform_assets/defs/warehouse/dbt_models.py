@@ -20,6 +20,7 @@ from platform_assets.defs.retries import retried_when_busy
 from platform_assets.defs.stages import WAREHOUSE_POOL
 from resources.settings import Settings
 from resources.warehouse import Warehouse
+from resources.warehouse.dbt_build import environment_of_dbt
 
 FULL_TESTS_TAG = "analytics/full_tests"
 """On runs in which dbt's tests read all rows and not only those that no test has passed yet."""
@@ -46,13 +47,7 @@ def manifest_path(path: Path = MANIFEST) -> Path:
 @contextlib.contextmanager
 def dbt_environment(settings: Settings) -> Iterator[None]:
     """What dbt_project/profiles.yml reads, for dbt's process and for the adapter that reads columns in this one."""
-    wanted = {
-        "ANALYTICS_WAREHOUSE__PATH": str(settings.warehouse_path),
-        "ANALYTICS_WAREHOUSE__BUSINESS_TIMEZONE": settings.warehouse.business_timezone,
-        "DBT_LOG_PATH": str(settings.logs_dir / "dbt"),
-        # dbt_project/plugins/ends_with_its_run.py: a killed run takes its dbt along.
-        "DBT_STARTED_BY": str(os.getpid()),
-    }
+    wanted = environment_of_dbt(settings, settings.warehouse_path, log="dbt")
     before = {name: os.environ.get(name) for name in wanted}
     os.environ.update(wanted)
     try:

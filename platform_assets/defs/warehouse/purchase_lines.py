@@ -11,6 +11,7 @@ from platform_assets.contracts.payloads import PURCHASE_LINE
 from platform_assets.defs.stages import Stage
 from resources.warehouse import Warehouse
 from resources.warehouse.contract_checks import passed_until, remember_passed
+from resources.warehouse.database import has_table
 
 TABLE = "staging.stg_events__purchase_lines"
 PURCHASE_LINES_KEY = Stage.STAGING.key("stg_events__purchase_lines")
@@ -41,22 +42,13 @@ def lines_match_the_contract(warehouse: ResourceParam[Warehouse]) -> AssetCheckR
     if not warehouse.path.exists():
         return AssetCheckResult(passed=True, metadata={"checked_rows": 0, "why": "nothing has been loaded yet"})
     with warehouse.read() as connection:
-        if not _is_built(connection):
+        if not has_table(connection, TABLE):
             return AssetCheckResult(passed=True, metadata={"checked_rows": 0, "why": "dbt has not built them yet"})
         result, until = check_lines(connection, passed_until(connection, TABLE), most_rows=_MOST_ROWS)
     if result.passed and until is not None:
         with warehouse.write("contract of the purchase lines") as connection:
             remember_passed(connection, TABLE, until)
     return result
-
-
-def _is_built(connection: duckdb.DuckDBPyConnection) -> bool:
-    schema, _, name = TABLE.partition(".")
-    found = connection.execute(
-        "SELECT 1 FROM duckdb_tables() WHERE schema_name = $schema AND table_name = $name",
-        {"schema": schema, "name": name},
-    )
-    return found.fetchone() is not None
 
 
 def check_lines(
