@@ -20,7 +20,8 @@ from dagster import (
 from platform_assets.defs.partitions import business_days
 from platform_assets.defs.warehouse.dbt_models import DAILY_MODELS
 from resources.settings import Settings
-from resources.warehouse.snapshot_reader import NoSnapshot, SnapshotReader
+from resources.warehouse.snapshot_reader import SnapshotReader
+from resources.warehouse.snapshots import read_pointer
 
 DAYS_AT_ONCE = 20
 """Of each mart. A materialisation costs about 15 ms, so a tick stays near a second and a half for five marts."""
@@ -36,16 +37,13 @@ _DAYS = "SELECT DISTINCT event_date FROM marts.fct_event_days"
 )
 def built_days_sensor(context: SensorEvaluationContext, settings: ResourceParam[Settings]) -> SensorResult | SkipReason:
     """One tick. The cursor is the version of the published marts of which every day is marked."""
-    reader = SnapshotReader(settings.snapshots_dir)
-    try:
-        newest = reader.look()
-        if newest.snapshot.version == context.cursor:
-            return SkipReason("Every day of the published marts is marked.")
-        built = {day for (day,) in newest.database.run(_DAYS).rows}
-    except NoSnapshot:
+    published = read_pointer(settings.snapshots_dir)
+    if published is None:
         return SkipReason("Nothing has been published yet.")
-    finally:
-        reader.close()
+    if published.version == context.cursor:
+        return SkipReason("Every day of the published marts is marked.")
+    newest = SnapshotReader(settings.snapshots_dir).look()
+    built = {day for (day,) in newest.database.run(_DAYS).rows}
     known = {dt.date.fromisoformat(day) for day in business_days.get_partition_keys()}
     marks, left = [], 0
     for key in sorted(DAILY_MODELS):

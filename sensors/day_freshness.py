@@ -90,11 +90,14 @@ def latest_results(instance: DagsterInstance) -> list[Said]:
 
 
 def _asks_for(said: Sequence[Said], due: dt.date, published: Snapshot, now: dt.datetime) -> str | None:
-    """The key of the run that is wanted, the same until it has run; None where nothing is to be asked."""
+    """The key of the run that is wanted; None where nothing is to be asked.
+
+    The same for an hour, since Dagster starts one run a key, ever: a run that failed without a word is asked for again.
+    """
     if not said and now - published.published_at < _FIRST_ASKED_AFTER:
         return None
     if len(said) < len(DAYS_ARE_THERE) or any(result.due_day < due for result in said):
-        return f"{FRESHNESS_JOB}/{due}"
+        return f"{FRESHNESS_JOB}/{due}/{now:%Y-%m-%dT%H}"
     asked_at = min(result.at for result in said)
     if all(result.passed for result in said):
         return None

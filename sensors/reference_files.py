@@ -58,7 +58,8 @@ def reference_files_sensor(context: SensorEvaluationContext) -> SensorResult | S
     return SensorResult(
         run_requests=[
             RunRequest(
-                run_key=f"{REFERENCE_JOB}/{version}",
+                # Of the change and not of the content, which may be one that was asked for before.
+                run_key=f"{REFERENCE_JOB}/{hashlib.sha256(cursor.encode()).hexdigest()}",
                 tags={MAX_RETRIES_TAG: "1", "analytics/changed_files": ",".join(changed)},
             )
         ],

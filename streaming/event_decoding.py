@@ -174,8 +174,9 @@ def _checked(
             doubtful |= np.fromiter((text in wrong for text in texts[name]), np.bool_, len(envelopes))
     raw_payloads = [envelope.payload for envelope in envelopes]
     doubtful[_may_repeat_fields(columns, (occurred_at, received_at), raw_payloads, values)] = True
-    doubtful[_may_repeat_keys(raw_payloads, colons)] = True
-    doubtful[_too_deep(texts["event_name"], raw_payloads)] = True
+    together = b",".join(raw_payloads)
+    doubtful[_may_repeat_keys(raw_payloads, together, colons)] = True
+    doubtful[_too_deep(texts["event_name"], raw_payloads, together)] = True
     doubtful[_misfits_of_schemas(texts["event_name"], raw_payloads, received_us, schemas)] = True
     return columns, doubtful
 
@@ -208,12 +209,11 @@ def _quotes(text: bytes) -> int:
     return text.count(b'"')
 
 
-def _may_repeat_keys(raw_payloads: list[msgspec.Raw], colons: list[int]) -> list[int]:
+def _may_repeat_keys(raw_payloads: list[msgspec.Raw], together: bytes, colons: list[int]) -> list[int]:
     """The rows whose payload may hold a key twice: it has a colon more than it needs, as decoded.
 
     With the counting in `_decoded` this costs 0.1 µs an event, 0.3 to 0.6 where nothing lands.
     """
-    together = b",".join(raw_payloads)
     # No payload has fewer than it needs, unless some are escaped: where the sums agree, each has as many.
     if ESCAPED_COLON not in together and together.count(b":") == sum(colons):
         return []
@@ -225,10 +225,10 @@ def _may_repeat_keys(raw_payloads: list[msgspec.Raw], colons: list[int]) -> list
     ]
 
 
-def _too_deep(names: list[str], raw_payloads: list[msgspec.Raw]) -> list[int]:
+def _too_deep(names: list[str], raw_payloads: list[msgspec.Raw], together: bytes) -> list[int]:
     """The rows whose payload nests deeper than the contract allows."""
     # Every payload has one brace: where all of them together have no more than this, none nests too deeply.
-    if _brackets(b",".join(raw_payloads)) <= len(raw_payloads) + MAX_NESTING:
+    if _brackets(together) <= len(raw_payloads) + MAX_NESTING:
         return []
     suspects = [row for row, raw in enumerate(raw_payloads) if _brackets(bytes(raw)) > MAX_NESTING]
     return [row for row in suspects if not _is_kept(names[row], raw_payloads[row])]

@@ -15,12 +15,23 @@ _ASKED_HEADERS = (
     "Content-Encoding",
     "Content-Type",
     "Idempotency-Key",
+    "If-None-Match",
     "Traceparent",
     "X-API-Key",
     "X-Request-ID",
     "X-Sent-At",
 )
-_TOLD_HEADERS = ("Idempotent-Replayed", "RateLimit", "RateLimit-Policy", "Retry-After", "X-Request-ID")
+_TOLD_HEADERS = (
+    "Content-Disposition",
+    "ETag",
+    "Idempotent-Replayed",
+    "RateLimit",
+    "RateLimit-Policy",
+    "Retry-After",
+    "X-Data-Version",
+    "X-Request-ID",
+    "X-Truncated",
+)
 
 
 class AllowedOriginsMiddleware(CORSMiddleware):

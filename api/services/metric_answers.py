@@ -61,7 +61,9 @@ class AnswerCache:
         return list(itertools.islice(reversed(self._answers), count))
 
     def put(self, key: AnswerKey, answer: MetricAnswer) -> None:
-        """Keep an answer; those of another snapshot, and then the ones unused for longest, make room."""
+        """Keep an answer; those of an older snapshot, and then the ones unused for longest, make room."""
+        if key[0] < self._version:
+            return  # asked of the snapshot before, and answered after the next one began to serve
         if key[0] != self._version:
             self._answers.clear()
             self._version, self._bytes = key[0], 0

@@ -195,7 +195,7 @@ class Metrics:
         for _, query, form in self._cache.newest(WARMED_UP):
             key = (opened.snapshot.version, query, form)
             if query.metric.mart in opened.snapshot.tables:
-                with contextlib.suppress(QueryTookTooLong, QueryTooCostly):
+                with contextlib.suppress(QueryTookTooLong, QueryTooCostly, MetricsUnavailable):
                     answers.append((key, await self._asked(opened, key)))
         for key, answer in reversed(answers):
             self._cache.put(key, answer)

@@ -1,16 +1,23 @@
 {#
     The keys that stand in more than one row: of those that a test has not passed with yet, but among all rows. Only the
-    key's columns are read of these.
+    key's columns are read of these. `with_nulls`: a null in a key is a value like any other, and not the lack of a key.
 #}
-{% macro repeated_keys(relation, columns) -%}
+{% macro repeated_keys(relation, columns, with_nulls=false) -%}
     {%- set untested = untested_rows(relation) -%}
-    {%- set key = columns | join(", ") -%}
+    {%- set key = "held." ~ columns | join(", held.") -%}
     select {{ key }}
-    from {{ relation }}
+    from {{ relation }} as held
     {%- if untested %}
-    semi join (select {{ key }} from {{ relation }} where {{ untested }}) as untested using ({{ key }})
+    semi join (select {{ columns | join(", ") }} from {{ relation }} where {{ untested }}) as untested
+        on
+            {%- for column in columns %}
+            held.{{ column }} {{ "is not distinct from" if with_nulls else "=" }} untested.{{ column }}
+            {{- " and" if not loop.last }}
+            {%- endfor %}
     {%- endif %}
-    where {{ columns | join(" is not null and ") }} is not null
+    {%- if not with_nulls %}
+    where held.{{ columns | join(" is not null and held.") }} is not null
+    {%- endif %}
     group by {{ key }}
     having count(*) > 1
 {%- endmacro %}

@@ -27,8 +27,8 @@ class DoorMeasurement(msgspec.Struct, kw_only=True):
 
     `acknowledged_eps` counts events whose 202 arrived after the warm-up. `latency_ms` is a request's, from the time
     at which it should have been sent. `unknown` requests were sent and not answered. `lost` are acknowledged events
-    that did not land and `doubled` rows beyond one an event; both null without a worker. `cpu_cores` says how many
-    cores each process kept busy.
+    that did not land and `doubled` rows beyond one an event; both null without a worker. `trace_batches` is how often
+    spans came, one request in a hundred being traced. `cpu_cores` says how many cores each process kept busy.
     """
 
     server: Server
@@ -46,6 +46,7 @@ class DoorMeasurement(msgspec.Struct, kw_only=True):
     api_cpu_us_per_event: float | None = None
     api_peak_rss_mb: float | None = None
     cpu_cores: dict[str, float] = msgspec.field(default_factory=dict)
+    trace_batches: int | None = None
     landed_rows: int | None = None
     lost: int | None = None
     doubled: int | None = None
@@ -118,6 +119,7 @@ def _load(found: DoorMeasurement, generator: Generator, running: Scene, say: Cal
     found.cpu_cores = meter.cores()
     found.api_cpu_us_per_event = meter.us_per_event("api", events)
     found.api_peak_rss_mb = running.api.peak_rss_mb()
+    found.trace_batches = None if running.traces is None else running.traces.batches
     if ledger.first_failure is not None:
         say(f"first answer that was not 202: {ledger.first_failure}")
 
@@ -150,6 +152,7 @@ def _missed(found: DoorMeasurement) -> list[str]:
     if found.target_eps is not None and found.health_ms is not None:
         p99 = found.health_ms.p99
         expect(p99 < HEALTH_P99_MS, f"health_ms.p99: {p99:.1f}, wanted below {HEALTH_P99_MS:.0f}")
+    expect(bool(found.trace_batches), "no trace came, so the door was measured without")
     expect(not found.lost, f"lost: {found.lost}")
     expect(not found.doubled, f"doubled: {found.doubled}")
     refused = {status: count for status, count in found.statuses.items() if status != "202"}

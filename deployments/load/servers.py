@@ -10,7 +10,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from deployments.load.bodies import JSON, NDJSON
-from deployments.load.collector import collector
+from deployments.load.collector import Collector, collector
 from deployments.load.generator import Target
 from streaming.benchmark.cluster import cluster, free_port
 from streaming.benchmark.platform_worker import Duties, PlatformWorker, platform_worker
@@ -36,6 +36,7 @@ class Scene:
     broker: ChildProcess | None
     worker: PlatformWorker | None
     data_dir: Path
+    traces: Collector | None
 
 
 @contextmanager
@@ -55,6 +56,7 @@ def scene(server: Server, folder: Path, *, bootstrap: str | None, with_worker: b
             worker = ending.enter_context(platform_worker(log.address, folder, Duties.ALL))
             worker.wait_until_ready()
         port = free_port()
+        traces = None
         if server is Server.FASTAPI:
             command = [sys.executable, "-m", "deployments.load.plain_fastapi", str(port), log.address]
             environment: Mapping[str, str] = os.environ
@@ -62,12 +64,13 @@ def scene(server: Server, folder: Path, *, bootstrap: str | None, with_worker: b
         else:
             command = [sys.executable, "-m", "api"]
             # As in a deployment: each request needs a key and counts against its limit, one in a hundred is traced.
+            traces = ending.enter_context(collector())
             environment = own_environment(
                 KAFKA__BOOTSTRAP_SERVERS=log.address,
                 DATA_DIR=str(data_dir),
                 API__PORT=str(port),
                 API__AUTH="required",
-                TELEMETRY__OTLP_ENDPOINT=ending.enter_context(collector()).address,
+                TELEMETRY__OTLP_ENDPOINT=traces.address,
                 TELEMETRY__SAMPLED_SHARE="0.01",
             )
             key = _write_key(environment)
@@ -76,7 +79,7 @@ def scene(server: Server, folder: Path, *, bootstrap: str | None, with_worker: b
         api = ending.enter_context(child_process("api", command, folder / "api.log", environment))
         api.wait_until(lambda: answers_ok(f"http://127.0.0.1:{port}{ready}"), READY_S, "ready")
         target = Target("127.0.0.1", port, "/v1/events", headers)
-        yield Scene(target, media_type, api, log.broker, worker, data_dir)
+        yield Scene(target, media_type, api, log.broker, worker, data_dir, traces)
 
 
 def _write_key(environment: Mapping[str, str]) -> str:

@@ -29,9 +29,9 @@ def main() -> int:
     try:
         with err.status("starting") as status:
             measure(report, mode=options.data, builds=options.builds, quiet_s=options.quiet, say=status.update)
-    except (ProcessFailed, BuildFailed) as error:
-        report.error = str(error)
-        err.print(str(error), markup=False)
+    except (ProcessFailed, BuildFailed, OSError) as error:
+        report.error = f"{type(error).__name__}: {error}"
+        err.print(report.error, markup=False)
     finally:
         if options.json is not None:
             options.json.write_bytes(msgspec.json.format(msgspec.json.encode(report)))

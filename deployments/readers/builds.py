@@ -90,7 +90,7 @@ class DemoWarehouse:
         return len(self._ranges)
 
     def build(self, asked: Sequence[Question], say: Callable[[str], None]) -> Build:
-        """Land what comes next, load it, run `dbt build` and publish, as warehouse_job does.
+        """Land what comes next, load it, run `dbt build` with its tests, and publish, as warehouse_job does.
 
         Raises:
             BuildFailed: dbt could not build or test everything.
@@ -106,7 +106,7 @@ class DemoWarehouse:
             say("loading")
         loaded = time.monotonic()
         with self._warehouse.locked("dbt build"):
-            dbt_build(self._settings, self._warehouse.path, full_refresh=False, say=say)
+            dbt_build(self._settings, self._warehouse.path, full_refresh=False, tests=True, say=say)
         built = time.monotonic()
         snapshot, _ = publish_snapshot(self._warehouse, self._settings.snapshots_dir)
         published = time.monotonic()

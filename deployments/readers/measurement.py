@@ -200,9 +200,10 @@ def _missed(report: ReadersReport) -> list[str]:
     missed = [f"lock errors: {len(report.lock_errors)}"] if report.lock_errors else []
     for reading in report.readings:
         others = {status: count for status, count in reading.statuses.items() if status != "200"}
+        wrong = reading.wrong + reading.unknown_version
         for holds, text in (
             (not others, f"answers other than 200: {others}"),
-            (not reading.wrong and not reading.unknown_version, f"wrong answers: {reading.wrong}"),
+            (not wrong, f"wrong answers: {wrong}"),
             (not reading.lost_connections, f"lost connections: {reading.lost_connections}"),
             (_p99(reading.latency_ms) < P99_MS, f"p99: {_p99(reading.latency_ms):.1f} ms, wanted below {P99_MS:.0f}"),
             (_p99(reading.health_ms) < HEALTH_P99_MS, f"/health p99: {_p99(reading.health_ms):.1f} ms"),

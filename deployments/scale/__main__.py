@@ -97,16 +97,7 @@ def _positive(text: str) -> int:
 def _print(report: Report) -> None:
     if report.steps:
         out.print(on_terminal(report.steps), markup=False)
-    for name in (
-        "events_per_s",
-        "loaded_per_s",
-        "peak_rss_mb",
-        "ratio",
-        "cpu_ratio",
-        "load_growth",
-        "build_growth",
-        "growth",
-    ):
+    for name in SHOWN:
         value = getattr(report, name)
         out.print(f"{name:<19}{'-' if value is None else format(value, ',.2f')}", markup=False)
     if report.counting is not None:

@@ -16,11 +16,11 @@ from platform_assets.defs.ingestion.landed_counts import check_counts, check_key
 from platform_assets.defs.ingestion.raw_landed import quarantine_loaded
 from resources.landing_zone import LandingZone
 from resources.warehouse import Warehouse
+from resources.warehouse.dbt_build import DBT_PROJECT
 from resources.warehouse.landed_tables import LANDED_TABLES, RAW_EVENTS, LandedTable
 from resources.warehouse.landing_loads import LoadResult, load_in_batches
 from resources.warehouse.reference_loads import REFERENCE_TABLES, load_reference, source_folder
-
-DBT_PROJECT = Path(__file__).parents[2] / "dbt_project"
+from streaming.benchmark.processes import own_environment
 
 
 class StepFailed(RuntimeError):
@@ -127,8 +127,8 @@ def build(warehouse: Path, folder: Path) -> Built:
     """
     log = folder / "logs" / "dbt.log"
     log.unlink(missing_ok=True)
-    environment = os.environ | {
-        "ANALYTICS_WAREHOUSE__PATH": str(warehouse),
+    environment = own_environment(WAREHOUSE__PATH=str(warehouse)) | {
+        "DBT_STARTED_BY": str(os.getpid()),  # an interrupted run takes its dbt along
         "DBT_PROJECT_DIR": str(DBT_PROJECT),
         "DBT_PROFILES_DIR": str(DBT_PROJECT),
         "DBT_TARGET_PATH": str(folder / "target"),
@@ -137,6 +137,7 @@ def build(warehouse: Path, folder: Path) -> Built:
     command = [
         str(Path(sys.executable).with_name("dbt")),
         *("--log-level-file", "debug", "--log-format-file", "json", "--log-file-max-bytes", "0", "--quiet", "build"),
+        *("--exclude-resource-type", "unit_test"),  # as the platform's step
     ]
     began = time.monotonic()
     process = subprocess.Popen(

@@ -2,7 +2,6 @@
 
 import csv
 import datetime as dt
-import math
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -160,8 +159,8 @@ def _value(dimension: Dimension, word: str) -> Value:
             if _INTEGER.match(word):
                 return int(word)
         case ValueType.NUMBER:
-            if _NUMBER.match(word) and math.isfinite(number := float(word)):
-                return number
+            if _NUMBER.match(word):  # of at most 18 digits, so never infinite
+                return float(word)
         case ValueType.DATE:
             if (day := read_day(word)) is not None:
                 return day

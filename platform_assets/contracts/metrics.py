@@ -157,14 +157,6 @@ class Metric:
             *(condition.column for condition in self.filters),
         }
 
-    @property
-    def summed_columns(self) -> frozenset[str]:
-        """The columns that have to be numbers."""
-        parts = (
-            (self.measure.numerator, self.measure.denominator) if isinstance(self.measure, Ratio) else (self.measure,)
-        )
-        return frozenset(column for part in parts if isinstance(part, Sum) for column in part.columns)
-
     def dimension(self, name: str) -> Dimension | None:
         """The dimension of this name, if there is one."""
         return next((dimension for dimension in self.dimensions if dimension.name == name), None)

@@ -39,8 +39,11 @@ def loads(text: str | bytes) -> Any:
 def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     members = dict(pairs)
     if len(members) != len(pairs):
-        names = [name for name, _ in pairs]
-        raise RepeatedMember(next(name for place, name in enumerate(names) if name in names[:place]))
+        seen = set[str]()
+        for name, _ in pairs:
+            if name in seen:
+                raise RepeatedMember(name)
+            seen.add(name)
     return members
 
 

@@ -31,7 +31,7 @@ from openlineage.client.facet_v2 import (
 )
 from openlineage.client.serde import Serde
 
-from platform_assets.lineage.graph import ROWS, Asset, Edge, Influence, LineageGraph, Place
+from platform_assets.lineage.graph import ROWS, Asset, Edge, Influence, LineageGraph, Place, is_rows
 
 NAMESPACE = "analytics"
 PRODUCER = f"urn:analytics-platform:{importlib.metadata.version('analytics-platform')}"
@@ -212,7 +212,7 @@ def _edges_into(graph: LineageGraph, asset: Asset) -> Iterator[Edge]:
     """Between fields only: OpenLineage has no word for rows as a source, or for an asset as a whole."""
     for column in (*(column.name for column in asset.columns), ROWS):
         for edge in graph.before(Place(asset.name, column)):
-            if edge.source != asset.name and edge.source_column not in {None, ROWS}:
+            if edge.source != asset.name and edge.source_column is not None and not is_rows(edge.source_column):
                 yield edge
 
 

@@ -11,7 +11,7 @@ LONGEST_TEXT = 200
 
 # Parts of names of columns whose values belong to a person or open a door; shown masked whoever asks.
 _SENSITIVE = re.compile(
-    r"pass(word|wd|phrase)|secret|token|api_?key|private_?key|credential|authorization|cookie|e_?mail|phone|mobile"
+    r"pass(word|wd|phrase)|secret|token|(api|write|private)_?key|credential|authorization|cookie|e_?mail|phone|mobile"
     r"|(^|_)ssn($|_)|passport|iban|card_?number|street|(birth_?(date|day))|(^|_)dob($|_)|(first|last|full|sur)_?name"
     r"|(^|_)ip(_|$)|ip_?address",
     re.IGNORECASE,

@@ -5,6 +5,7 @@ scan of its own, and so have freshness, drift and custom SQL. No more rows come 
 """
 
 import datetime as dt
+import functools
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -67,6 +68,8 @@ class _Validation:
         self._masked = masked
         self._sample_rows = sample_rows
         self._types = dataset.types()
+        # Each foreign key asks for its table when it is checked, counted and sampled.
+        self._references = functools.cache(dataset.references)
 
     def run(self, expectations: Sequence[Expectation]) -> ValidationResult:
         found: dict[int, ExpectationResult] = {}
@@ -75,7 +78,7 @@ class _Validation:
         for place, expectation in enumerate(expectations):
             problem = missing_columns(expectation, self._types, self._dataset.name)
             try:
-                rule = None if problem else row_rule(expectation, self._types, Bindings(), self._dataset.references)
+                rule = None if problem else row_rule(expectation, self._types, Bindings(), self._references)
             except CannotJudge as error:
                 problem = str(error)
             if problem is not None:
@@ -137,7 +140,7 @@ class _Validation:
     def _scan(self, expectations: Mapping[int, Expectation]) -> _Scan:
         bindings = Bindings(dict(self._dataset.parameters))
         rules = {
-            place: row_rule(expectation, self._types, bindings, self._dataset.references)
+            place: row_rule(expectation, self._types, bindings, self._references)
             for place, expectation in expectations.items()
         }
         return _Scan({place: rule for place, rule in rules.items() if rule is not None}, bindings)

@@ -8,7 +8,7 @@ import msgspec
 from platform_assets.contracts.changes import Change, changes_between
 from platform_assets.contracts.document import contract_document
 from platform_assets.lineage.document import read_document
-from platform_assets.lineage.graph import LineageGraph
+from platform_assets.lineage.graph import LineageError, LineageGraph
 from resources.contracts.accepted_breaks import is_accepted, read_accepted
 from resources.contracts.reach import Reach, reach_of
 from resources.contracts.revisions import CannotCompare, document_at, lineage_at
@@ -86,6 +86,6 @@ def _graph_then(base: str, settings: Settings, say: Callable[[str], None]) -> Li
     say(f"What is gone is looked up in the lineage of {base[:12]} …")
     try:
         return read_document(lineage_at(base, settings.root)).graph
-    except CannotCompare as error:
+    except (CannotCompare, LineageError, msgspec.DecodeError) as error:
         say(f"That lineage cannot be told, so what follows may lack something: {error}")
         return LineageGraph()

@@ -14,11 +14,12 @@ from platform_assets.lineage.graph import ROWS, Influence, LineageError, Lineage
 from platform_assets.lineage.impact import Affected, Impact, impact_of
 from platform_assets.lineage.names import UnknownName, resolve
 from platform_assets.lineage.walk import NO_LIMIT, Direction, Reached, walk
-from resources.lineage.compiled_dbt import DBT_PROJECT, CompilationFailed
+from resources.lineage.compiled_dbt import CompilationFailed
 from resources.lineage.store import LineageStore, LineageUnreadable
 from resources.settings import Settings
 from resources.settings.console import err
 from resources.settings.options import with_settings
+from resources.warehouse.dbt_build import DBT_PROJECT
 
 Command = TypeVar("Command", bound=Callable[..., None])
 
@@ -204,7 +205,7 @@ def _explained() -> Iterator[None]:
     """Whatever is wrong, in one line and without a traceback."""
     try:
         yield
-    except (UnknownName, CompilationFailed, LineageError, LineageUnreadable) as error:
+    except (UnknownName, CompilationFailed, LineageError, LineageUnreadable, OSError) as error:
         raise click.ClickException(str(error)) from None
 
 

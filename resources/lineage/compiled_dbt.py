@@ -20,7 +20,6 @@ import msgspec
 
 from resources.warehouse.lock import writer_lock
 
-DBT_PROJECT = Path(__file__).parents[2] / "dbt_project"
 _READ = {".sql", ".yml", ".yaml", ".csv", ".py", ".md"}
 _MADE = {"target", "logs", "dbt_packages"}
 _TIMEOUT_S = 600
@@ -82,22 +81,21 @@ def _compile(project: Path, kept: Path) -> None:
     with tempfile.TemporaryDirectory(dir=kept.parent, prefix=".dbt-") as work:
         # Whatever else is set for dbt belongs to runs that write a warehouse.
         environment = {name: value for name, value in os.environ.items() if not name.startswith("DBT_")}
-        finished = subprocess.run(
-            [Path(sys.executable).with_name("dbt"), "--quiet", "--no-use-colors", "compile"],
-            env=environment
-            | {
-                "DBT_PROJECT_DIR": str(project.resolve()),
-                "DBT_PROFILES_DIR": str(project.resolve()),
-                "DBT_TARGET_PATH": work,
-                "DBT_LOG_PATH": work,
-                "ANALYTICS_WAREHOUSE__PATH": ":memory:",
-            },
-            cwd=work,
-            capture_output=True,
-            text=True,
-            timeout=_TIMEOUT_S,
-            check=False,
-        )
+        environment |= {
+            "DBT_PROJECT_DIR": str(project.resolve()),
+            "DBT_PROFILES_DIR": str(project.resolve()),
+            "DBT_TARGET_PATH": work,
+            "DBT_LOG_PATH": work,
+            "DBT_STARTED_BY": str(os.getpid()),  # it ends with us: dbt_project/plugins/ends_with_its_run.py
+            "ANALYTICS_WAREHOUSE__PATH": ":memory:",
+        }
+        command = [str(Path(sys.executable).with_name("dbt")), "--quiet", "--no-use-colors", "compile"]
+        try:
+            finished = subprocess.run(
+                command, env=environment, cwd=work, capture_output=True, text=True, timeout=_TIMEOUT_S, check=False
+            )
+        except subprocess.TimeoutExpired:
+            raise CompilationFailed(f"dbt did not compile {project} within {_TIMEOUT_S} s") from None
         if finished.returncode:
             said = (finished.stdout + finished.stderr).strip().splitlines()[-_SHOWN_LINES:]
             raise CompilationFailed(f"dbt does not compile {project}:\n" + "\n".join(said))

@@ -7,9 +7,10 @@ from pathlib import Path
 from platform_assets.lineage.building import GraphBuilder
 from platform_assets.lineage.serving import ModelVersion
 from resources.lineage.assembly import assemble, exported_versions, registered_schemas, registered_versions
-from resources.lineage.compiled_dbt import DBT_PROJECT, compile_project
+from resources.lineage.compiled_dbt import compile_project
 from resources.lineage.store import LineageStore, Pointer
 from resources.settings import Settings
+from resources.warehouse.dbt_build import DBT_PROJECT
 
 
 @dataclass(frozen=True)

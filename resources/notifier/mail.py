@@ -2,7 +2,7 @@
 
 import smtplib
 import ssl
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from email.message import EmailMessage
 from email.utils import format_datetime
 from urllib.parse import unquote, urlsplit
@@ -53,12 +53,17 @@ class MailChannel:
             # 5xx is final (RFC 5321 §4.2.1). The server's words may repeat what we sent, so they are not repeated here.
             cause = f"the mail server answered {error.smtp_code} ({type(error).__name__})"
             raise DeliveryFailed(cause, is_final=error.smtp_code >= 500) from None
-        except smtplib.SMTPRecipientsRefused:
-            raise DeliveryFailed("the mail server refused every receiver") from None
+        except smtplib.SMTPRecipientsRefused as error:
+            raise DeliveryFailed(
+                "the mail server refused every receiver", is_final=_for_good(error.recipients)
+            ) from None
         except (OSError, smtplib.SMTPException) as error:
             raise DeliveryFailed(f"the mail server did not take it ({type(error).__name__})") from None
         if refused:
-            raise DeliveryFailed(f"the mail server refused {len(refused)} of {len(self._receivers)} receivers")
+            # Tried again, the others would get it again.
+            raise DeliveryFailed(
+                f"the mail server refused {len(refused)} of {len(self._receivers)} receivers", is_final=True
+            )
 
     def _connect(self, timeout_s: float) -> smtplib.SMTP:
         """A connection, encrypted and logged in as far as it has to be."""
@@ -98,3 +103,8 @@ def letter(alert: Alert, sender: str, receivers: Sequence[str]) -> EmailMessage:
         text.append(alert.link)
     message.set_content("\n\n".join(part for part in text if part) + "\n")
     return message
+
+
+def _for_good(refused: Mapping[str, tuple[int, bytes]]) -> bool:
+    """Whether trying again is of no use: 5xx is final (RFC 5321 §4.2.1)."""
+    return all(code >= 500 for code, _ in refused.values())

@@ -18,7 +18,7 @@ from resources.quality.files import S3, DatasetUnreadable, is_file_name, local_r
 from resources.settings import Settings
 from resources.settings.object_storage import ObjectStorageSettings
 from resources.warehouse.database import MEMORY_LIMIT, Warehouse, WarehouseMissing
-from resources.warehouse.snapshots import Snapshot, read_pointer
+from resources.warehouse.snapshots import Snapshot, SnapshotUnreadable, read_pointer
 
 _TABLE = re.compile(r"([a-z_][a-z0-9_]*)\.([a-z_][a-z0-9_]*)", re.IGNORECASE)
 _PUBLISHED_SCHEMA = "marts"
@@ -62,8 +62,11 @@ class Datasets:
 
         Raises: as `open`.
         """
-        published = read_pointer(self._snapshots) if self._snapshots is not None else None
         tables = {name for name in names if not is_file_name(name)}
+        try:
+            published = read_pointer(self._snapshots) if tables and self._snapshots is not None else None
+        except SnapshotUnreadable as error:
+            raise DatasetUnreadable(str(error)) from None
         waiting = {name for name in tables if not _is_published(published, name)}
         with contextlib.ExitStack() as stack:
             if waiting:

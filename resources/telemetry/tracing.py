@@ -42,11 +42,6 @@ class Span:
         context = self._span.get_span_context()
         return f"00-{context.trace_id:032x}-{context.span_id:016x}-01"
 
-    @property
-    def trace_id(self) -> str:
-        """The trace, as logs name it."""
-        return f"{self._span.get_span_context().trace_id:032x}"
-
     def note(self, **attributes: Value) -> None:
         """Add attributes; a double underscore in a name stands for OpenTelemetry's dot."""
         self._span.set_attributes({name.replace("__", "."): value for name, value in attributes.items()})

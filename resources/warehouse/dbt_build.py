@@ -15,7 +15,8 @@ DBT_PROJECT = Path(__file__).parents[2] / "dbt_project"
 _STAMP = re.compile(r"^\d\d:\d\d:\d\d\s+")
 _STEP = re.compile(r"\d+ of \d+ (?!START)")
 _KEPT_LINES = 40
-_WITHOUT_TESTS = ["--exclude-resource-type", "test", "--exclude-resource-type", "unit_test"]
+_WITHOUT_UNIT_TESTS = ["--exclude-resource-type", "unit_test"]
+_WITHOUT_TESTS = ["--exclude-resource-type", "test", *_WITHOUT_UNIT_TESTS]
 
 
 class BuildFailed(RuntimeError):
@@ -33,11 +34,14 @@ def environment_of_dbt(settings: Settings, path: Path, *, log: str) -> dict[str,
     }
 
 
-def dbt_build(settings: Settings, path: Path, *, full_refresh: bool, say: Callable[[str], None]) -> None:
+def dbt_build(
+    settings: Settings, path: Path, *, full_refresh: bool, say: Callable[[str], None], tests: bool = False
+) -> None:
     """Build every model of the project in the file at `path`; `say` hears of each step.
 
-    A full refresh tests all of it. What is only added to an existing file is tested by the next build of the platform,
-    which tests every row that no build has tested: the 160 tests take longer than the models, and runs wait meanwhile.
+    A full refresh tests all of it. What is only added to an existing file is tested where `tests` asks for it, as the
+    platform's own builds are; else by the next of these, which tests every row that none has tested: the 160 tests take
+    longer than the models, and runs wait meanwhile.
 
     Raises:
         BuildFailed: a model or a test failed.
@@ -47,7 +51,7 @@ def dbt_build(settings: Settings, path: Path, *, full_refresh: bool, say: Callab
         str(Path(sys.executable).with_name("dbt")), "--no-use-colors", "build",
         "--project-dir", str(DBT_PROJECT), "--profiles-dir", str(DBT_PROJECT),
         "--target", settings.environment.value, "--target-path", str(artefacts),
-        *(["--full-refresh"] if full_refresh else _WITHOUT_TESTS),
+        *(["--full-refresh"] if full_refresh else _WITHOUT_UNIT_TESTS if tests else _WITHOUT_TESTS),
     ]  # fmt: skip
     environment = os.environ | environment_of_dbt(settings, path, log="dbt-rebuild")
     said: collections.deque[str] = collections.deque(maxlen=_KEPT_LINES)

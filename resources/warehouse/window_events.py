@@ -16,6 +16,7 @@ import duckdb
 from platform_assets.contracts.events import ENVELOPE_FIELDS
 from platform_assets.contracts.topics import EVENTS
 from platform_assets.contracts.windows import WindowDefinition
+from platform_assets.quality.sql_text import text_literal
 from platform_assets.windows.deduplication import BUCKET_MS, HORIZON_BUCKETS
 
 _SOURCES = """
@@ -135,7 +136,7 @@ def stage_window_events(connection: duckdb.DuckDBPyConnection, definitions: Sequ
     connection.execute(
         _EVENTS.format(
             columns=", ".join(columns),
-            paths=", ".join(_literal(f'$."{field}"') for field in fields),
+            paths=", ".join(text_literal(f'$."{field}"') for field in fields),
             fields=", ".join(_field(number, field) for number, field in enumerate(fields, start=1)),
             bucket_ms=BUCKET_MS,
             horizon_buckets=HORIZON_BUCKETS,
@@ -155,7 +156,3 @@ def _field(number: int, field: str) -> str:
         kind = f"coalesce({kind}, CASE WHEN {envelope} IS NULL THEN 'NULL' ELSE 'VARCHAR' END)"
         text = f"CASE WHEN {given} IS NULL THEN {envelope} ELSE {text} END"
     return f"{{'kind': {kind}, 'text': {text}}}"
-
-
-def _literal(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"

@@ -14,6 +14,7 @@ from typing import Any
 import duckdb
 
 from platform_assets.contracts.windows import Aggregate, AggregateFunction, WindowDefinition, WindowType
+from platform_assets.quality.sql_text import text_literal
 from platform_assets.windows.sketches import DISTINCT_STANDARD_ERROR, QUANTILE_RELATIVE_ACCURACY
 
 SUM_TOLERANCE = 1e-9
@@ -211,16 +212,12 @@ class AggregateColumn:
 
     @property
     def shown(self) -> str:
-        return f"{_literal(self.aggregate.name)}: expected.v{self.number}"
+        return f"{text_literal(self.aggregate.name)}: expected.v{self.number}"
 
     @property
     def differs(self) -> str:
-        path = _literal(f'$."{self.aggregate.name}"')
+        path = text_literal(f'$."{self.aggregate.name}"')
         found = f"(json_extract_string(results.aggregates, {path}))::DOUBLE"
         return f"coalesce(abs({found} - expected.v{self.number}) > expected.t{self.number}, " + (
             f"({found} IS NULL) <> (expected.v{self.number} IS NULL))"
         )
-
-
-def _literal(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"

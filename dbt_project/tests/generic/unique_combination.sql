@@ -1,4 +1,4 @@
-{# Passes when no two rows agree in all of the columns; a combination with a null is none. #}
+{# Passes when no two rows agree in all of the columns; two nulls agree. #}
 {% test unique_combination(model, columns) %}
-{{ repeated_keys(model, columns) }}
+{{ repeated_keys(model, columns, with_nulls=true) }}
 {% endtest %}

@@ -11,9 +11,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import msgspec
 from dagster import AssetExecutionContext, AssetKey, BackfillPolicy, PartitionsDefinition, ResourceParam
 from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings, DbtCliInvocation, DbtCliResource, dbt_assets
+from dagster_dbt.dbt_manifest import validate_manifest
 
 from platform_assets.defs.partitions import DAILY_TAG, business_days, dbt_variables, marks_of_other_days
 from platform_assets.defs.retries import retried_when_busy
@@ -74,7 +74,8 @@ def close_adapter() -> None:
 
 
 def _day_columns() -> dict[AssetKey, str]:
-    nodes = msgspec.json.decode(manifest_path().read_bytes())["nodes"].values()
+    # As @dbt_assets has read it, which keeps it: 1.3 MB of JSON would be parsed twice by each process that loads this.
+    nodes = validate_manifest(manifest_path())["nodes"].values()
     translator = Translator()
     return {
         translator.get_asset_key(node): str(node["config"]["event_time"])

@@ -1,4 +1,5 @@
 import json
+import time
 
 import pytest
 
@@ -26,3 +27,12 @@ def test_what_is_no_number_of_json_is_named(name: str) -> None:
 def test_what_is_no_json_at_all_is_told_with_its_place() -> None:
     with pytest.raises(json.JSONDecodeError):
         strict_json.loads("{")
+
+
+def test_repeated_member_among_very_many_is_found_at_once() -> None:
+    """The names come from outside: comparing each with all before it took a second for 100 kB."""
+    members = ", ".join(f'"{number}": 0' for number in range(100_000))
+    started = time.process_time()
+    with pytest.raises(strict_json.RepeatedMember):
+        strict_json.loads(f'{{{members}, "99999": 0}}')
+    assert time.process_time() - started < 2

@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from resources.lineage.compiled_dbt import DBT_PROJECT, compile_project
+from resources.lineage.compiled_dbt import compile_project
+from resources.warehouse.dbt_build import DBT_PROJECT
 
 COMPILED = DBT_PROJECT / "target" / "lineage"
 REPOSITORY = Path(__file__).resolve().parents[3]

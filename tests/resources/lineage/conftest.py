@@ -11,7 +11,8 @@ from platform_assets.lineage.building import GraphBuilder
 from platform_assets.lineage.graph import LineageGraph
 from platform_assets.lineage.serving import ModelVersion
 from resources.lineage.assembly import assemble
-from resources.lineage.compiled_dbt import DBT_PROJECT, compile_project
+from resources.lineage.compiled_dbt import compile_project
+from resources.warehouse.dbt_build import DBT_PROJECT
 
 COMPILED = DBT_PROJECT / "target" / "lineage"
 VERSIONS = (

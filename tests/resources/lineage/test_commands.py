@@ -8,9 +8,9 @@ import pytest
 from click.testing import CliRunner, Result
 
 from resources.lineage.commands import lineage
-from resources.lineage.compiled_dbt import DBT_PROJECT
 from resources.lineage.store import LineageStore
 from resources.settings import Settings
+from resources.warehouse.dbt_build import DBT_PROJECT
 
 
 def run(data_dir: Path, *arguments: str) -> Result:

@@ -1,6 +1,6 @@
 """A person's query reads the tables that it was given, within its limits, and nothing else (security 19 to 22)."""
 
-import resource
+import re
 import threading
 import time
 from collections.abc import Iterator
@@ -160,10 +160,8 @@ def test_the_engine_does_not_write_to_the_file(database: HardenedDatabase) -> No
 
 
 def test_python_s_variables_are_no_tables(database: HardenedDatabase) -> None:
-    secrets = duckdb.connect().sql("SELECT 'hidden' AS secret")
-    assert secrets.fetchall()
-    with pytest.raises(QueryInvalid, match="secrets does not exist"):
-        database.ask("FROM secrets")
+    """DuckDB would look for a table that it does not know among the variables of whoever calls it."""
+    assert database.run("SELECT current_setting('python_enable_replacements')").rows == [(False,)]
 
 
 @pytest.mark.parametrize(
@@ -192,6 +190,13 @@ def test_query_without_end_is_ended_at_its_time_limit(database: HardenedDatabase
     assert database.ask("SELECT 1").rows == [(1,)]
 
 
+def peak_mb() -> float:
+    """The largest resident set of this process since it was last cleared."""
+    found = re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
+    assert found is not None
+    return int(found[1]) / 1024
+
+
 @pytest.mark.parametrize(
     "query",
     [
@@ -201,11 +206,11 @@ def test_query_without_end_is_ended_at_its_time_limit(database: HardenedDatabase
     ],
 )
 def test_query_that_wants_too_much_memory_ends_and_leaves_no_file(database: HardenedDatabase, query: str) -> None:
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
+    before = peak_mb()
     with pytest.raises(QueryTooLarge):
-        database.ask(query, seconds=20)
-    grown_mb = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
-    assert grown_mb < 200
+        database.ask(query, seconds=120)
+    assert peak_mb() - before < 200
     assert not Path(".tmp").exists()
 
 
