@@ -16,7 +16,7 @@ from platform_assets.defs.ingestion.landed_counts import check_counts, check_key
 from platform_assets.defs.ingestion.raw_landed import quarantine_loaded
 from resources.landing_zone import LandingZone
 from resources.warehouse import Warehouse
-from resources.warehouse.dbt_build import DBT_PROJECT
+from resources.warehouse.dbt_build import DBT_PROJECT, TESTING_WHAT_IS_BUILT
 from resources.warehouse.landed_tables import LANDED_TABLES, RAW_EVENTS, LandedTable
 from resources.warehouse.landing_loads import LoadResult, load_in_batches
 from resources.warehouse.reference_loads import REFERENCE_TABLES, load_reference, source_folder
@@ -137,7 +137,7 @@ def build(warehouse: Path, folder: Path) -> Built:
     command = [
         str(Path(sys.executable).with_name("dbt")),
         *("--log-level-file", "debug", "--log-format-file", "json", "--log-file-max-bytes", "0", "--quiet", "build"),
-        *("--exclude-resource-type", "unit_test"),  # as the platform's step
+        *TESTING_WHAT_IS_BUILT,
     ]
     began = time.monotonic()
     process = subprocess.Popen(

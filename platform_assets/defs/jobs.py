@@ -5,7 +5,7 @@ from dagster import AssetSelection, define_asset_job, in_process_executor
 from platform_assets.defs.stages import Stage
 from platform_assets.defs.warehouse.day_freshness import DAYS_ARE_THERE
 from platform_assets.defs.warehouse.dbt_models import FULL_TESTS_TAG, dbt_models
-from platform_assets.defs.warehouse.full_proofs import EVERY_ID_IS_UNIQUE
+from platform_assets.defs.warehouse.full_proofs import FULL_PROOFS
 from platform_assets.defs.warehouse.purchase_lines import LINES_MATCH_THE_CONTRACT
 
 WAREHOUSE_JOB = "warehouse_job"
@@ -29,7 +29,7 @@ _DBT_TESTS = AssetSelection.checks(*dbt_models.check_keys)
 _PUBLISHED = AssetSelection.assets(Stage.SERVING.key("marts_snapshot"))
 # Checks of what the builds make that have a job of their own: by the clock, and over all history.
 _FRESHNESS = AssetSelection.checks(*DAYS_ARE_THERE)
-_FULL_PROOFS = AssetSelection.checks(*EVERY_ID_IS_UNIQUE)
+_FULL_PROOFS = AssetSelection.checks(*FULL_PROOFS)
 # Loads pandera, as the features do.
 _TYPED_LINES = AssetSelection.checks(LINES_MATCH_THE_CONTRACT)
 _ELSEWHERE = _FRESHNESS | _FULL_PROOFS | _TYPED_LINES
@@ -97,7 +97,7 @@ freshness_job = define_asset_job(
 warehouse_full_tests = define_asset_job(
     WAREHOUSE_FULL_TESTS,
     selection=_DBT_TESTS | _FULL_PROOFS,
-    description="Tests all rows, where a build tests what is new: dbt's tests, and that no id stands in two rows.",
+    description="Tests all rows, where a build tests what is new: dbt's tests, and ids and contract of what landed.",
     tags={FULL_TESTS_TAG: "true"},
     executor_def=in_process_executor,
 )

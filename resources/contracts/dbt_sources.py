@@ -5,6 +5,7 @@ from typing import Any
 
 from platform_assets.contracts.landed_rows import LANDED_ROWS, PREDICTION_ROWS, LandedRows
 from platform_assets.quality.contract.rules import RuleKind, rules_of
+from resources.warehouse.dbt_build import JUDGED_AT_THE_LOAD
 from resources.warehouse.landed_tables import LOAD_COLUMNS, SQL_TYPES
 
 SOURCES_FILE = Path("models") / "staging" / "_landed__sources.yml"
@@ -14,6 +15,8 @@ _HEAD = """\
 # Written by `analytics contract generate` from platform_assets/contracts/landed_rows.py: change the contract instead.
 """
 _ASSETS = {PREDICTION_ROWS.name: ["inference", "raw_predictions"]}
+_LEFT_TO_THE_LOAD = {"config": {"tags": [JUDGED_AT_THE_LOAD]}}
+"""On every test here: the load judges the same rows by the same rules, so the platform's builds leave them out."""
 _LOADED = {"loaded_at": "When its load began; grows from load to load."}
 
 
@@ -22,10 +25,13 @@ def landed_sources() -> str:
     import yaml
 
     class Dumper(yaml.SafeDumper):
-        """As PyYAML's, but the items of a list are indented, as in the other files."""
+        """As PyYAML's, but the items of a list are indented, as in the other files, and nothing is an alias."""
 
         def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:
             super().increase_indent(flow, indentless=False)
+
+        def ignore_aliases(self, data: object) -> bool:
+            return True
 
     document = {
         "sources": [
@@ -71,6 +77,7 @@ def _table(rows: LandedRows) -> dict[str, Any]:
                     "name": f"{rows.name}_keep_the_contract",
                     "arguments": {"rules": conditions},
                 }
+                | _LEFT_TO_THE_LOAD
             }
         ],
         "columns": columns,
@@ -78,7 +85,7 @@ def _table(rows: LandedRows) -> dict[str, Any]:
 
 
 def _column_tests(rows: LandedRows, name: str, values: tuple[str, ...]) -> dict[str, Any]:
-    tests: list[Any] = ["not_null", "unique"] if name == rows.key else []
+    tests: dict[str, dict[str, Any]] = {"not_null": {}, "unique": {}} if name == rows.key else {}
     if values:
-        tests.append({"accepted_values": {"arguments": {"values": list(values)}}})
-    return {"data_tests": tests} if tests else {}
+        tests["accepted_values"] = {"arguments": {"values": list(values)}}
+    return {"data_tests": [{test: said | _LEFT_TO_THE_LOAD} for test, said in tests.items()]} if tests else {}

@@ -15,8 +15,13 @@ DBT_PROJECT = Path(__file__).parents[2] / "dbt_project"
 _STAMP = re.compile(r"^\d\d:\d\d:\d\d\s+")
 _STEP = re.compile(r"\d+ of \d+ (?!START)")
 _KEPT_LINES = 40
-_WITHOUT_UNIT_TESTS = ["--exclude-resource-type", "unit_test"]
-_WITHOUT_TESTS = ["--exclude-resource-type", "test", *_WITHOUT_UNIT_TESTS]
+WITHOUT_UNIT_TESTS = ("--exclude-resource-type", "unit_test")
+"""Unit tests judge the SQL, not the data: they belong to the project's own tests. A quarter of a small build's time."""
+JUDGED_AT_THE_LOAD = "judged_at_the_load"
+"""The tag of the tests of landed rows: for whoever builds by hand; here the load has judged the rows already."""
+TESTING_WHAT_IS_BUILT = (*WITHOUT_UNIT_TESTS, "--exclude", f"tag:{JUDGED_AT_THE_LOAD}")
+"""The arguments that make a `dbt build` what the platform's own are."""
+_WITHOUT_TESTS = ("--exclude-resource-type", "test", *WITHOUT_UNIT_TESTS)
 
 
 class BuildFailed(RuntimeError):
@@ -51,7 +56,7 @@ def dbt_build(
         str(Path(sys.executable).with_name("dbt")), "--no-use-colors", "build",
         "--project-dir", str(DBT_PROJECT), "--profiles-dir", str(DBT_PROJECT),
         "--target", settings.environment.value, "--target-path", str(artefacts),
-        *(["--full-refresh"] if full_refresh else _WITHOUT_UNIT_TESTS if tests else _WITHOUT_TESTS),
+        *(["--full-refresh"] if full_refresh else TESTING_WHAT_IS_BUILT if tests else _WITHOUT_TESTS),
     ]  # fmt: skip
     environment = os.environ | environment_of_dbt(settings, path, log="dbt-rebuild")
     said: collections.deque[str] = collections.deque(maxlen=_KEPT_LINES)

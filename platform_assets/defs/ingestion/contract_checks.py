@@ -4,7 +4,7 @@ from dagster import AssetCheckResult, AssetCheckSpec, AssetKey
 
 from platform_assets.contracts.landed_rows import LANDED_ROWS, LandedRows
 from resources.warehouse import Warehouse
-from resources.warehouse.contract_checks import check_rows, passed_until, remember_passed
+from resources.warehouse.contract_checks import ContractCheck, check_rows, passed_until, remember_passed
 
 ROWS_KEEP_THE_CONTRACT = "rows_keep_the_contract"
 
@@ -37,6 +37,16 @@ def check_contract(warehouse: Warehouse, rows: LandedRows, *, purpose: str) -> A
     if check.passed and check.checked_until is not None:
         with warehouse.write(purpose) as connection:
             remember_passed(connection, f"raw.{rows.name}", check.checked_until)
+    return _result(check)
+
+
+def check_every_row(warehouse: Warehouse, rows: LandedRows) -> AssetCheckResult:
+    """Judge all rows, also those that have passed: whatever was changed in the table since, or in the rules."""
+    with warehouse.read() as connection:
+        return _result(check_rows(connection, rows))
+
+
+def _result(check: ContractCheck) -> AssetCheckResult:
     return AssetCheckResult(
         check_name=ROWS_KEEP_THE_CONTRACT,
         passed=check.passed,

@@ -11,8 +11,23 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from dagster import AssetExecutionContext, AssetKey, BackfillPolicy, PartitionsDefinition, ResourceParam
-from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings, DbtCliInvocation, DbtCliResource, dbt_assets
+from dagster import (
+    AssetCheckSpec,
+    AssetExecutionContext,
+    AssetKey,
+    AssetSpec,
+    BackfillPolicy,
+    PartitionsDefinition,
+    ResourceParam,
+)
+from dagster_dbt import (
+    DagsterDbtTranslator,
+    DagsterDbtTranslatorSettings,
+    DbtCliInvocation,
+    DbtCliResource,
+    DbtProject,
+    dbt_assets,
+)
 from dagster_dbt.dbt_manifest import validate_manifest
 
 from platform_assets.defs.partitions import DAILY_TAG, business_days, dbt_variables, marks_of_other_days
@@ -20,7 +35,7 @@ from platform_assets.defs.retries import retried_when_busy
 from platform_assets.defs.stages import WAREHOUSE_POOL
 from resources.settings import Settings
 from resources.warehouse import Warehouse
-from resources.warehouse.dbt_build import environment_of_dbt
+from resources.warehouse.dbt_build import JUDGED_AT_THE_LOAD, WITHOUT_UNIT_TESTS, environment_of_dbt
 
 FULL_TESTS_TAG = "analytics/full_tests"
 """On runs in which dbt's tests read all rows and not only those that no test has passed yet."""
@@ -93,10 +108,19 @@ class Translator(DagsterDbtTranslator):
     def get_partitions_def(self, dbt_resource_props: Mapping[str, Any]) -> PartitionsDefinition[str] | None:
         return business_days if DAILY_TAG in dbt_resource_props.get("tags", ()) else None
 
+    def get_asset_check_spec(
+        self, asset_spec: AssetSpec, manifest: Mapping[str, Any], unique_id: str, project: DbtProject | None
+    ) -> AssetCheckSpec | None:
+        """None for tests that the build leaves out: dagster-dbt takes sources' tests without looking at `exclude`."""
+        if JUDGED_AT_THE_LOAD in manifest["nodes"][unique_id]["tags"]:
+            return None
+        return super().get_asset_check_spec(asset_spec, manifest, unique_id, project)
+
 
 @dbt_assets(
     name="dbt_models",
     manifest=manifest_path(),
+    exclude=f"tag:{JUDGED_AT_THE_LOAD}",
     dagster_dbt_translator=Translator(),
     # However many days are missing: one run, one call of dbt (8 s before its first model is built).
     backfill_policy=BackfillPolicy.single_run(),
@@ -113,8 +137,7 @@ def dbt_models(
     variables: dict[str, object] = {**dbt_variables(days, context.run.tags)}
     if FULL_TESTS_TAG in context.run.tags:
         variables["full_tests"] = True
-    # Unit tests judge the SQL, not the data: they belong to the project's own tests. A quarter of a small build's time.
-    arguments = ["build", "--exclude-resource-type", "unit_test"]
+    arguments = ["build", *WITHOUT_UNIT_TESTS]
     if variables:
         arguments += ["--vars", json.dumps(variables)]
     purpose = f"dbt build, run {context.op_execution_context.run_id}"

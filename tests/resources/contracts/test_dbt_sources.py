@@ -5,6 +5,7 @@ import yaml
 from platform_assets.contracts.landed_rows import LANDED_ROWS
 from platform_assets.quality.contract.rules import rules_of
 from resources.contracts.dbt_sources import SOURCES_FILE, landed_sources
+from resources.warehouse.dbt_build import JUDGED_AT_THE_LOAD
 from resources.warehouse.landed_tables import SQL_TYPES
 from tests.dbt_project.dbt_build import DBT_PROJECT
 
@@ -26,7 +27,9 @@ def test_each_table_has_its_columns_types_descriptions_and_a_test_of_every_rule(
         ]
         assert all(column["description"] for column in table["columns"])
         tested = {column["name"]: column["data_tests"] for column in columns if "data_tests" in column}
-        assert tested.pop(rows.key) == ["not_null", "unique"]
+        tests = [test for of_column in tested.values() for test in of_column] + table["data_tests"]
+        assert all(said["config"]["tags"] == [JUDGED_AT_THE_LOAD] for test in tests for said in test.values())
+        assert [list(test) for test in tested.pop(rows.key)] == [["not_null"], ["unique"]]
         assert set(tested) == {column.name for column in rows.columns if column.values}
         by_condition = table["data_tests"][0]["rows_keep_the_contract"]["arguments"]["rules"]
         by_dbt = {f"{rows.key}_is_not_null", *(f"{name}_is_known" for name in tested)}

@@ -6,7 +6,7 @@ import pytest
 from dagster import AssetCheckResult
 
 from platform_assets.contracts.landed_rows import LANDED_ROWS
-from platform_assets.defs.ingestion.contract_checks import check_contract, rows_of
+from platform_assets.defs.ingestion.contract_checks import check_contract, check_every_row, rows_of
 from resources.landing_zone import LandingZone
 from resources.warehouse import Warehouse
 from resources.warehouse.contract_checks import passed_until
@@ -84,6 +84,19 @@ def test_only_rows_that_have_not_passed_are_judged(warehouse: Warehouse, landing
     with warehouse.read() as connection:
         newest = connection.execute("SELECT max(loaded_at) FROM raw.events").fetchone()
         assert newest == (passed_until(connection, RAW_EVENTS.table),)
+
+
+def test_row_that_was_broken_after_it_had_passed_is_found_by_the_proof_over_all_history(
+    warehouse: Warehouse, landing: LandingZone
+) -> None:
+    land_events(landing, [event(0), event(1)])
+    assert load_and_check(warehouse, landing).passed
+    assert check_every_row(warehouse, rows_of(RAW_EVENTS.table)).passed
+    with warehouse.write("break") as connection:
+        connection.execute("UPDATE raw.events SET payload = '[]' WHERE kafka_offset = 1")
+    assert load_and_check(warehouse, landing).passed
+    proof = check_every_row(warehouse, rows_of(RAW_EVENTS.table))
+    assert (proof.passed, shown(proof)["checked_rows"], shown(proof)["broken_rows"]) == (False, 2, 1)
 
 
 @pytest.mark.parametrize("table", LANDED_TABLES, ids=lambda table: table.table)
