@@ -10,8 +10,8 @@ from dagster_dbt import DbtCliResource
 from resources.landing_zone import LandingZone
 from resources.notifier import notifier_of
 from resources.online_store import SqliteOnlineStore
+from resources.retried_warehouse import RetriedWarehouse
 from resources.settings import Environment, Settings
-from resources.warehouse import Warehouse
 
 
 class EnvironmentIncomplete(RuntimeError):
@@ -33,7 +33,7 @@ def resources_for(settings: Settings, dbt_project_dir: Path) -> dict[str, object
         )
     return {
         "settings": _plain(settings),
-        "warehouse": _plain(Warehouse.of(settings)),
+        "warehouse": _plain(RetriedWarehouse.of(settings)),
         "landing_zone": _plain(LandingZone(settings.landing_dir)),
         "model_registry": ResourceDefinition(_registry_of(settings)),
         "notifier": _plain(notifier_of(settings)),

@@ -3,7 +3,7 @@
 import contextlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import duckdb
 
@@ -33,7 +33,7 @@ class Warehouse:
         self.lock_timeout_s = lock_timeout_s
 
     @classmethod
-    def of(cls, settings: Settings) -> "Warehouse":
+    def of(cls, settings: Settings) -> Self:
         """The warehouse that a deployment chose."""
         return cls(settings.warehouse_path, lock_timeout_s=settings.warehouse.lock_timeout_s)
 

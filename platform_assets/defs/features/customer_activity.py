@@ -18,7 +18,6 @@ from dagster import (
 from platform_assets.contracts.features import CUSTOMER_ACTIVITY, LOOKBACK_DAYS
 from platform_assets.defs.automation import IN_THE_MORNING_WHEN_SOURCE_CHANGED
 from platform_assets.defs.materialized import Materialized
-from platform_assets.defs.retries import retried_when_busy
 from platform_assets.defs.stages import ML_TEAM, WAREHOUSE_POOL, Stage
 from resources.settings import Settings
 from resources.warehouse import Warehouse
@@ -74,7 +73,7 @@ def customer_activity(
     from platform_assets.modeling.cutoffs import plan_cutoffs
 
     purpose = f"features.customer_activity, run {context.op_execution_context.run_id}"
-    with retried_when_busy(), warehouse.write(purpose) as connection:
+    with warehouse.write(purpose) as connection:
         span = order_span(connection)
         plan = plan_cutoffs(span.first, span.as_of, settings.churn.evaluation_cutoff)
         frame = compute(connection, plan.all)

@@ -29,7 +29,6 @@ from platform_assets.defs.ingestion.landing import (
 )
 from platform_assets.defs.ingestion.quarantined_rows import NO_ROW_IS_HELD, count_held, quarantined_rows_spec
 from platform_assets.defs.materialized import Materialized
-from platform_assets.defs.retries import retried_when_busy
 from platform_assets.defs.stages import DATA_TEAM, WAREHOUSE_POOL, Stage
 from platform_assets.quality.suites import QUARANTINES
 from resources.landing_zone import LandingZone
@@ -98,8 +97,7 @@ def raw_asset(
     def load(
         context: AssetExecutionContext, warehouse: ResourceParam[Warehouse], landing_zone: ResourceParam[LandingZone]
     ) -> Materialized:
-        with retried_when_busy():
-            return load_and_check(context, warehouse, landing_zone, table)
+        return load_and_check(context, warehouse, landing_zone, table)
 
     return load
 
@@ -128,9 +126,8 @@ def raw_events(
     context: AssetExecutionContext, warehouse: ResourceParam[Warehouse], landing_zone: ResourceParam[LandingZone]
 ) -> Iterator[Materialized | AssetCheckResult]:
     """Load the events, and hold those that fail their suites."""
-    with retried_when_busy():
-        loaded = load_and_check(context, warehouse, landing_zone, RAW_EVENTS)
-        held = count_held(warehouse)
+    loaded = load_and_check(context, warehouse, landing_zone, RAW_EVENTS)
+    held = count_held(warehouse)
     for made in (loaded._replace(asset_key=RAW_EVENTS_KEY), held):
         yield made._replace(check_results=[])
         yield from (check._replace(asset_key=made.asset_key) for check in made.check_results)

@@ -14,7 +14,6 @@ from dagster import (
 
 from platform_assets.defs.ingestion.complete_journey import COMPLETE_JOURNEY
 from platform_assets.defs.materialized import Materialized
-from platform_assets.defs.retries import retried_when_busy
 from platform_assets.defs.stages import DATA_TEAM, WAREHOUSE_POOL, Stage
 from resources.warehouse import Warehouse
 from resources.warehouse.reference_loads import (
@@ -52,8 +51,7 @@ def _reference_asset(table: ReferenceTable, description: str) -> AssetsDefinitio
     )
     def load(context: AssetExecutionContext, warehouse: ResourceParam[Warehouse]) -> Materialized:
         purpose = f"load of {table.table}, run {context.op_execution_context.run_id}"
-        with retried_when_busy():
-            return load_and_check(warehouse, table, purpose=purpose)
+        return load_and_check(warehouse, table, purpose=purpose)
 
     return load
 

@@ -31,7 +31,6 @@ from dagster_dbt import (
 from dagster_dbt.dbt_manifest import validate_manifest
 
 from platform_assets.defs.partitions import DAILY_TAG, business_days, dbt_variables, marks_of_other_days
-from platform_assets.defs.retries import retried_when_busy
 from platform_assets.defs.stages import WAREHOUSE_POOL
 from resources.settings import Settings
 from resources.warehouse import Warehouse
@@ -141,7 +140,7 @@ def dbt_models(
     if variables:
         arguments += ["--vars", json.dumps(variables)]
     purpose = f"dbt build, run {context.op_execution_context.run_id}"
-    with retried_when_busy(), warehouse.locked(purpose), dbt_environment(settings):
+    with warehouse.locked(purpose), dbt_environment(settings):
         # Other variables make dbt parse anew (10 s): beside what it knows for the usual build, which stays as it is.
         target = settings.root / "dbt" / ("target_with_variables" if variables else "target")
         build = dbt.cli(arguments, context=context, target_path=target)
