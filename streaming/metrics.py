@@ -107,15 +107,6 @@ class StreamMetrics(Collector):
         self._busy.add(now, seconds)
         self._processed.add(now, events)
 
-    def worked(self, seconds: float) -> None:
-        """Work that belongs to no micro-batch: checkpoints, files."""
-        self._busy_s += seconds
-        self._busy.add(self._clock(), seconds)
-
-    def log_end(self, topic: str, partition: int, high_watermark: int) -> None:
-        """A fetch response told the end of the log; its records may still wait for their turn."""
-        self._of(topic, partition).high_watermark = high_watermark
-
     def windows_open(self, topic: str, partition: int, count: int) -> None:
         """So many windows are open, of all definitions together."""
         self._of(topic, partition).windows_open = count

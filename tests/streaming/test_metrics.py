@@ -58,7 +58,7 @@ def test_batches_add_up_per_partition() -> None:
 def test_lag_is_the_distance_to_the_newest_end_of_the_log() -> None:
     """A batch that waited its turn carries an older end than the fetch after it."""
     metrics = StreamMetrics()
-    metrics.log_end(TOPIC, 0, 1_000)
+    take(metrics, 100, 0.01, next_offset=300, high_watermark=1_000)
     take(metrics, 100, 0.01, next_offset=400, high_watermark=900)
     assert exposed(metrics)["lag_events", "0"] == 600
 
@@ -67,7 +67,7 @@ def test_assigned_partition_has_no_lag_until_the_log_is_seen() -> None:
     metrics = StreamMetrics()
     metrics.assigned(TOPIC, 0, 5_000)
     assert exposed(metrics)["lag_events", "0"] == 0
-    metrics.log_end(TOPIC, 0, 5_300)
+    take(metrics, 100, 0.01, next_offset=5_100, high_watermark=5_400)
     assert exposed(metrics)["lag_events", "0"] == 300
 
 
@@ -100,7 +100,7 @@ def test_busy_share_of_a_worker_that_has_just_started_is_over_its_life() -> None
     clock = Clock()
     metrics = StreamMetrics(clock)
     clock.now += 2
-    metrics.worked(1.5)
+    take(metrics, 100, 1.5)
     assert metrics.busy_share == pytest.approx(0.75)
 
 
