@@ -137,6 +137,7 @@ def _run_platform(measurement: Measurement, filled: _Filled, folder: Path, say: 
         # Positions only: decoding every change would take its share of the two cores.
         watcher = stack.enter_context(reporter("consumer of the results", watch, load, log.address, False))
         watcher.wait_for(Watching, SPAWN_S)
+        started_us = time.time_ns() // 1000
         worker = stack.enter_context(platform_worker(log.address, folder, measurement.duties))
         cpu = CpuMeter({"worker": worker.process, "broker": log.broker})
         moved = time.monotonic()
@@ -160,6 +161,7 @@ def _run_platform(measurement: Measurement, filled: _Filled, folder: Path, say: 
         measurement.cpu_cores = cpu.cores()
         measurement.worker_cpu_us_per_event = cpu.us_per_event("worker", timeline.processed)
         measurement.worker_peak_rss_mb = worker.process.peak_rss_mb()
+    measurement.first_result_s = round((timeline.times_us[0] - started_us) / MICROSECONDS, 2)
     rate = timeline.rate()
     measurement.processed, measurement.backlog_s = timeline.processed, 0.0
     measurement.duration_s = round((timeline.times_us[-1] - timeline.times_us[0]) / MICROSECONDS, 3)

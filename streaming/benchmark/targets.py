@@ -7,6 +7,7 @@ from streaming.benchmark.report import Measurement
 ACHIEVED_SHARE = 0.99
 BACKLOG_S = 1.0
 MEMORY_MB = 500
+FIRST_RESULT_S = 5.0
 LATENCY_MS: dict[int, dict[str, float]] = {20_000: {"p50": 40, "p99": 100}, 50_000: {"p99": 100}}
 """At other rates latency is reported only."""
 
@@ -35,6 +36,8 @@ def missed_targets(found: Measurement) -> list[str]:
         missed += _below("achieved_eps", found.achieved_eps, min(eps, share * (found.raw_consume_eps or eps / share)))
     if found.engine is Engine.PLATFORM:
         missed += _not_below("worker_peak_rss_mb", found.worker_peak_rss_mb, MEMORY_MB)
+        if found.test_type is TestType.CAPACITY:
+            missed += _not_below("first_result_s", found.first_result_s, FIRST_RESULT_S)
     return missed
 
 

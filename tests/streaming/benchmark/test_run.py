@@ -96,8 +96,8 @@ def test_missed_target_ends_with_1_and_a_report(tmp_path: Path) -> None:
     assert code == 1, shown
     assert found["error"] is None
     assert (found["lost"], found["duplicated"], found["windows_match"]) == (0, 0, True)
-    (missed,) = found["missed"]
-    assert "wanted at least 900,000,000" in missed
+    assert any("wanted at least 900,000,000" in missed for missed in found["missed"])
+    assert 0.5 < found["first_result_s"] < 60
     assert "MISSED" in shown
 
 

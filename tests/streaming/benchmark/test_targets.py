@@ -25,6 +25,7 @@ def a_measurement(**changes: Any) -> Measurement:
         "windows_match": True,
         "backlog_s": 0.1,
         "worker_peak_rss_mb": 300,
+        "first_result_s": 4.0,
     }
     return Measurement(**{**fields, **changes})
 
@@ -58,6 +59,10 @@ MISSING = [
     ({"test_type": TestType.LATENCY, "target_eps": 50_000, "latency_ms": None}, "latency_ms.p99: unknown"),
     ({"test_type": TestType.STRESS, "recovery_s": None}, "recovery_s"),
     ({"test_type": TestType.CAPACITY, "target_eps": None, "achieved_eps": 149_000}, "achieved_eps"),
+    (
+        {"test_type": TestType.CAPACITY, "target_eps": None, "achieved_eps": 151_000, "first_result_s": 5.1},
+        "first_result",
+    ),
     ({"test_type": TestType.CAPACITY, "target_eps": 200_000, "achieved_eps": 199_000}, "achieved_eps"),
 ]
 
