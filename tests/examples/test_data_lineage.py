@@ -14,6 +14,7 @@ from platform_assets.lineage.names import UnknownName
 from platform_assets.sdk import DataLineageTracker
 from resources.lineage.store import LineageStore, NoLineage
 from resources.settings import load_settings
+from tests.open_lineage_events import faults
 
 
 @pytest.fixture(autouse=True)
@@ -123,6 +124,7 @@ async def test_many_trackers_at_once_lose_nothing() -> None:
 async def test_export_is_openlineage_with_schema_column_lineage_and_sql() -> None:
     await run_the_example()
     [event] = await DataLineageTracker().export_openlineage()
+    assert faults(event) == []
     assert event["schemaURL"].endswith("#/$defs/JobEvent")
     assert event["job"]["name"] == "user_sessions"
     assert event["job"]["facets"]["sql"]["query"].startswith("SELECT user_id")
