@@ -13,6 +13,10 @@ from streaming.benchmark.cluster import ClusterUnusable
 from streaming.benchmark.machine import describe_machine, describe_versions
 from streaming.benchmark.processes import ProcessFailed
 
+SATURATING = 16
+PACED = 64
+"""With 16 a schedule of 500 requests a second slips as soon as they take 32 ms: the load measured itself."""
+
 EXAMPLES = """examples:
   python -m deployments.load
       saturated, at half the target, with the worker behind it, and plain FastAPI for comparison: three minutes
@@ -70,7 +74,10 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--warmup", type=float, default=3, metavar="S", help="seconds of load before measuring (3)")
     parser.add_argument("--batch", type=int, default=100, metavar="N", help="events in a request (100)")
-    parser.add_argument("--connections", type=int, default=16, metavar="N", help="requests under way at most (16)")
+    parser.add_argument(
+        "--connections", type=int, metavar="N",
+        help=f"requests under way at most ({SATURATING}, and {PACED} where --eps sets the pace)",
+    )  # fmt: skip
     parser.add_argument("--worker", action="store_true", help="run the stream worker too and count what landed")
     parser.add_argument("--bootstrap", metavar="HOST:PORT", help="a Kafka to use instead of an own broker")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the report here, also when something failed")
@@ -84,7 +91,7 @@ def _planned(options: argparse.Namespace) -> list[tuple[DoorMeasurement, bool]]:
             target_eps=eps or None,
             batch=options.batch,
             duration_s=options.duration,
-            connections=options.connections,
+            connections=options.connections or (PACED if eps else SATURATING),
         )
 
     if options.eps is not None or options.worker:
