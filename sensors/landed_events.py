@@ -16,6 +16,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import msgspec
 from dagster import (
@@ -40,7 +41,7 @@ from dagster._core.storage.tags import (
 
 from platform_assets.contracts.landing import LandingFile
 from platform_assets.contracts.topics import EVENTS, TOPICS
-from platform_assets.defs.jobs import WAREHOUSE_JOB, WITHOUT_REFERENCE, warehouse_job
+from platform_assets.defs.jobs import WAREHOUSE_JOB, WITHOUT_REFERENCE, checks_without_reference, warehouse_job
 from platform_assets.defs.partitions import (
     LANDED_FILES_TAG,
     MOST_DAYS_OF_A_RUN,
@@ -121,7 +122,7 @@ def landed_events_sensor(
             RunRequest(
                 run_key=_run_key(positions, last.run_id if last else ""),
                 # The first load takes the reference data too; from then on it has a schedule of its own.
-                asset_selection=None if published is None else WITHOUT_REFERENCE,
+                **({} if published is None else _part_without_reference(context)),
                 tags={
                     LANDED_FILES_TAG: str(waiting.files),
                     MAX_RETRIES_TAG: "1",
@@ -131,6 +132,12 @@ def landed_events_sensor(
         ],
         cursor=msgspec.json.encode(positions, order="sorted").decode(),
     )
+
+
+def _part_without_reference(context: SensorEvaluationContext) -> dict[str, Any]:
+    assert context.repository_def is not None  # noqa: S101 - a sensor belongs to one
+    checks = checks_without_reference(context.repository_def)
+    return {"asset_selection": WITHOUT_REFERENCE, "asset_check_keys": checks}
 
 
 def _obstacle(instance: DagsterInstance, last: DagsterRun | None, *, is_new: bool) -> str | None:

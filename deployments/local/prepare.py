@@ -94,13 +94,17 @@ def _prepare_identity(settings: Settings) -> None:
 
 def _prepare_manifest(settings: Settings) -> None:
     """The manifest that the definitions are built from stands in the project, where dbt's own commands put it too."""
+    from resources.warehouse.dbt_build import environment_of_dbt
+
     _call(
         str(_SCRIPTS / "dbt"),
         "parse",
+        # As the runs call it: what was parsed for another target or environment they would parse again (3 s).
+        "--target",
+        settings.environment.value,
         DBT_PROJECT_DIR=str(_DBT_PROJECT),
         DBT_PROFILES_DIR=str(_DBT_PROJECT),
-        ANALYTICS_WAREHOUSE__PATH=str(settings.warehouse_path),
-        DBT_LOG_PATH=str(settings.logs_dir / "dbt"),
+        **environment_of_dbt(settings, settings.warehouse_path, log="dbt"),
     )
 
 

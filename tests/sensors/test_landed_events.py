@@ -20,6 +20,7 @@ from dagster import (
 
 from platform_assets.contracts.landing import EVENT_COLUMNS, REJECTION_COLUMNS, LandingFile
 from platform_assets.contracts.topics import EVENTS, REJECTED
+from platform_assets.definitions import defs
 from platform_assets.defs.jobs import WAREHOUSE_JOB, warehouse_job
 from platform_assets.defs.stages import Stage
 from resources.landing_zone import LandingZone, arrow_schema
@@ -54,7 +55,10 @@ def land(landing: LandingZone, first: int, last: int, *, age_s: float = SETTLED,
 def tick(landing: LandingZone, instance: DagsterInstance, cursor: str | None = None) -> SensorResult | SkipReason:
     settings = Settings(data_dir=landing.root.parent)
     context = build_sensor_context(
-        instance=instance, cursor=cursor, resources={"landing_zone": landing, "settings": settings}
+        instance=instance,
+        cursor=cursor,
+        resources={"landing_zone": landing, "settings": settings},
+        repository_def=defs.get_repository_def(),
     )
     result = landed_events_sensor(context)
     assert isinstance(result, SensorResult | SkipReason)
@@ -145,6 +149,22 @@ def test_first_load_takes_the_reference_data_and_later_ones_leave_it(
     assert later.asset_selection is not None
     assert Stage.RAW.key("events") in later.asset_selection
     assert Stage.RAW.key("products") not in later.asset_selection
+
+
+def test_load_of_new_events_makes_the_checks_of_its_job_and_no_proof_over_all_history(
+    landing: LandingZone, instance: DagsterInstance
+) -> None:
+    """A run that names assets alone makes every check of them."""
+    land(landing, 0, 9)
+    publish(landing, events=5)
+    request, _ = requested(tick(landing, instance))
+    assert request.asset_selection is not None
+    assert request.asset_check_keys is not None
+    whole = set(warehouse_job.selection.resolve_checks(defs.get_repository_def().asset_graph))
+    assert set(request.asset_check_keys) == {key for key in whole if key.asset_key in request.asset_selection}
+    events = {key.name for key in request.asset_check_keys if key.asset_key == Stage.RAW.key("events")}
+    assert "rows_keep_the_contract" in events
+    assert not events & {"every_id_is_unique", "every_row_keeps_the_contract"}
 
 
 def test_load_that_a_stop_cancelled_is_asked_for_again_with_another_key(
