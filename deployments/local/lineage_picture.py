@@ -42,12 +42,13 @@ def take(dagster: str, path: Path, timeout_s: float = 90.0) -> None:
         finally:
             browser.quit()
     with Image.open(path) as whole:
-        graph = whole.convert("RGB").crop((_SIDE_BARS_PX, _HEAD_PX, whole.width - 70, whole.height))
+        graph = whole.convert("RGB").crop((_SIDE_BARS_PX, _HEAD_PX, whole.width - 52, whole.height))
     # The background's dots are nearly white: what is darker is the graph.
     ink = ImageChops.invert(graph.convert("L")).point(lambda level: 255 if level > 24 else 0).getbbox()
     if ink is not None:
-        _, top, right, bottom = ink
-        graph = graph.crop((0, max(0, top - _MARGIN_PX), min(graph.width, right + _MARGIN_PX), bottom + _MARGIN_PX))
+        left, top, right, bottom = ink
+        around = (max(0, left - _MARGIN_PX), max(0, top - _MARGIN_PX), right + _MARGIN_PX, bottom + _MARGIN_PX)
+        graph = graph.crop((*around[:2], min(graph.width, around[2]), min(graph.height, around[3])))
     graph.save(path, optimize=True)
 
 
@@ -56,7 +57,7 @@ def _browser(profile: str) -> webdriver.Chrome:
     options.binary_location = _installed("chromium")
     for argument in (
         "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-        "--disable-background-networking", "--disable-component-update", "--disable-sync", "--window-size=3000,1300",
+        "--disable-background-networking", "--disable-component-update", "--disable-sync", "--window-size=3680,1800",
         f"--user-data-dir={profile}",
     ):  # fmt: skip
         options.add_argument(argument)
