@@ -17,7 +17,7 @@ from tests.dbt_project.compiled_models import (
     copy_origins,
     differences,
 )
-from tests.dbt_project.dbt_build import DBT_PROJECT, Built, run_dbt_build
+from tests.dbt_project.dbt_build import DBT_PROJECT, Built, run_dbt, run_dbt_build
 from tests.dbt_project.random_loads import RandomLoads
 
 ROUNDS = 6
@@ -40,16 +40,20 @@ def continued(built: Built, tmp_path_factory: pytest.TempPathFactory) -> Built:
 def _build_again(folder: Path, warehouse: Path, *arguments: str) -> Built:
     run_dbt_build(
         DBT_PROJECT,
-        {
-            "ANALYTICS_WAREHOUSE__PATH": str(warehouse),
-            "DBT_TARGET_PATH": str(folder / "target"),
-            "DBT_LOG_PATH": str(folder / "logs"),
-        },
+        _environment(folder, warehouse),
         "--exclude-resource-type",
         "unit_test",
         *arguments,
     )
     return Built(warehouse=warehouse, artefacts=folder / "target")
+
+
+def _environment(folder: Path, warehouse: Path) -> dict[str, str]:
+    return {
+        "ANALYTICS_WAREHOUSE__PATH": str(warehouse),
+        "DBT_TARGET_PATH": str(folder / "target"),
+        "DBT_LOG_PATH": str(folder / "logs"),
+    }
 
 
 # A line of the first order comes a day before it, one in the middle of two sessions and one of a product that the
@@ -212,3 +216,35 @@ def test_asked_days_are_made_again_and_no_other_and_a_full_test_holds_them_again
         assert repaired.rows(query) == continued.rows(query), mart
     left_alone = "select distinct retail_disc from marts.fct_order_lines where order_date = '2017-01-12'"
     assert repaired.rows(left_alone) == [(-1.0,)]
+
+
+def test_old_line_that_stands_twice_fails_by_counting_and_in_a_full_test_by_its_id(
+    continued: Built, tmp_path: Path
+) -> None:
+    """Its id is not looked for among all rows by every build: that would cost what was there before."""
+    warehouse = tmp_path / continued.warehouse.name
+    shutil.copy(continued.warehouse, warehouse)
+    shutil.copytree(continued.artefacts, tmp_path / "target")
+    with duckdb.connect(str(warehouse)) as connection:
+        for table in ("staging.stg_events__purchase_lines", "marts.fct_order_lines"):
+            connection.execute(f"insert into {table} from {table} order by loaded_at, event_id limit 1")
+    counting = {
+        "purchase_lines_are_as_many_as_their_events",
+        "orders_hold_every_line",
+        "daily_sales_hold_every_line",
+    }
+    assert _failing_tests(tmp_path, warehouse) == counting
+    by_id = {"purchase_line_id_is_unique", "order_line_id_is_unique"}
+    assert _failing_tests(tmp_path, warehouse, "--vars", "full_tests: true") >= counting | by_id
+
+
+def _failing_tests(folder: Path, warehouse: Path, *arguments: str) -> set[str]:
+    """Of the lines, staged and in the mart."""
+    with pytest.raises(AssertionError):
+        run_dbt(
+            DBT_PROJECT,
+            _environment(folder, warehouse),
+            *("test", "--select", "stg_events__purchase_lines", "fct_order_lines", *arguments),
+        )
+    results = Built(warehouse, folder / "target").artefact("run_results")["results"]
+    return {one["unique_id"].split(".")[2] for one in results if one["status"] == "fail"}
