@@ -51,7 +51,7 @@ bench-http: $(INSTALLED)  ## measure the front door over HTTP, beside plain Fast
 bench-readers: manifest  ## readers of metrics beside builds of the demo's warehouse; some minutes (ARGS="--help")
 	@$(BIN)/python -m deployments.readers $(ARGS)
 
-bench-warehouse: $(INSTALLED)  ## 100 million events loaded and built, beside bare DuckDB; 40 minutes (ARGS="--help")
+bench-warehouse: $(INSTALLED)  ## 100 million events loaded and built, beside bare DuckDB; half an hour (ARGS="--help")
 	@$(BIN)/python -m deployments.scale $(ARGS)
 
 bench-peers: $(INSTALLED) $(PEERS)/.installed  ## the same job on stock Faust, Quix Streams, Bytewax and Pathway

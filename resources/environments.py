@@ -1,4 +1,4 @@
-"""Which resources each environment gets. The only module of this package that dagster's side alone may import."""
+"""Which resources each environment gets. Dagster's side alone imports it."""
 
 import sys
 from collections.abc import Callable

@@ -21,7 +21,7 @@ from streaming.benchmark.machine import describe_machine, describe_versions
 
 EXAMPLES = """examples:
   python -m deployments.scale
-      100 million events of 100 days in 20 steps, beside bare DuckDB; 40 minutes on two cores, 60 GB of disk
+      100 million events of 100 days in 20 steps, beside bare DuckDB; half an hour on two cores, 60 GB of disk
   python -m deployments.scale --events 5000000 --days 50 --step-days 5
       a small one: three minutes
   python -m deployments.scale --folder /tmp/scale --keep --no-bare

@@ -28,13 +28,17 @@ BUILDS_A_ROUND = 5
 def continued(built: Built, tmp_path_factory: pytest.TempPathFactory) -> Built:
     """The built sample after a second load and a second `dbt build`."""
     folder = tmp_path_factory.mktemp("continued")
+    return _build_again(folder, _changed_copy(built, folder, SECOND_LOAD))
+
+
+def _changed_copy(built: Built, folder: Path, statements: str) -> Path:
+    """Its warehouse after some statements, beside what dbt parsed, so that it does not parse again."""
     warehouse = folder / built.warehouse.name
     shutil.copy(built.warehouse, warehouse)
-    # With what dbt parsed, it does not parse again.
     shutil.copytree(built.artefacts, folder / "target")
     with duckdb.connect(str(warehouse)) as connection:
-        connection.execute(SECOND_LOAD)
-    return _build_again(folder, warehouse)
+        connection.execute(statements)
+    return warehouse
 
 
 def _build_again(folder: Path, warehouse: Path, *arguments: str) -> Built:
@@ -203,11 +207,7 @@ update marts.fct_daily_sales set sales_value = 0 where order_date between '2017-
 def test_asked_days_are_made_again_and_no_other_and_a_full_test_holds_them_against_their_origins(
     continued: Built, tmp_path: Path
 ) -> None:
-    warehouse = tmp_path / continued.warehouse.name
-    shutil.copy(continued.warehouse, warehouse)
-    shutil.copytree(continued.artefacts, tmp_path / "target")
-    with duckdb.connect(str(warehouse)) as connection:
-        connection.execute(DAMAGE)
+    warehouse = _changed_copy(continued, tmp_path, DAMAGE)
     variables = '{"first_day": "2017-01-10", "last_day": "2017-01-11", "full_tests": true}'
     repaired = _build_again(tmp_path, warehouse, "--select", "tag:daily", "--vars", variables)
     for mart in ("fct_order_lines", "fct_orders", "fct_event_days", "fct_quality_days", "fct_daily_sales"):
@@ -218,16 +218,18 @@ def test_asked_days_are_made_again_and_no_other_and_a_full_test_holds_them_again
     assert repaired.rows(left_alone) == [(-1.0,)]
 
 
+OLD_LINE_ONCE_MORE = """
+insert into staging.stg_events__purchase_lines
+    from staging.stg_events__purchase_lines order by loaded_at, event_id limit 1;
+insert into marts.fct_order_lines from marts.fct_order_lines order by loaded_at, event_id limit 1;
+"""
+
+
 def test_old_line_that_stands_twice_fails_by_counting_and_in_a_full_test_by_its_id(
     continued: Built, tmp_path: Path
 ) -> None:
     """Its id is not looked for among all rows by every build: that would cost what was there before."""
-    warehouse = tmp_path / continued.warehouse.name
-    shutil.copy(continued.warehouse, warehouse)
-    shutil.copytree(continued.artefacts, tmp_path / "target")
-    with duckdb.connect(str(warehouse)) as connection:
-        for table in ("staging.stg_events__purchase_lines", "marts.fct_order_lines"):
-            connection.execute(f"insert into {table} from {table} order by loaded_at, event_id limit 1")
+    warehouse = _changed_copy(continued, tmp_path, OLD_LINE_ONCE_MORE)
     counting = {
         "purchase_lines_are_as_many_as_their_events",
         "orders_hold_every_line",

@@ -70,6 +70,22 @@ def test_tests_have_distinct_names(built: Built) -> None:
     assert len(names) == len(set(names))
 
 
+def test_key_that_is_held_by_counting_names_a_test_that_counts_its_model(built: Built) -> None:
+    """Else nothing but the weekly full test would find a row of an earlier load that stands twice."""
+    tests = {
+        node["name"]: node
+        for node in built.artefact("manifest")["nodes"].values()
+        if node["resource_type"] == "test"
+    }
+    counted = {
+        test["attached_node"]: test["test_metadata"]["kwargs"]["counted_by"]
+        for test in tests.values()
+        if "counted_by" in test.get("test_metadata", {}).get("kwargs", {})
+    }
+    assert len(counted) == 2
+    assert all(model in tests[counting]["depends_on"]["nodes"] for model, counting in counted.items())
+
+
 def test_no_package_comes_from_a_hub() -> None:
     assert not [name for name in ("packages.yml", "dependencies.yml") if (DBT_PROJECT / name).exists()]
 
