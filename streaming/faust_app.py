@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import faust
+from faust.tables import TableManager
 
 from resources.settings import Settings
 from streaming.microbatch import SCHEME
@@ -12,6 +13,23 @@ from streaming.microbatch import SCHEME
 FETCH_BYTES = 1 << 19
 WAITING_BATCHES = 2
 METADATA_MAX_AGE_MS = 3_000
+
+LEANS_ON: tuple[str, ...] = (
+    "faust.tables.manager.TableManager.on_start",
+    "faust.tables.manager.TableManager._update_channels",
+)
+"""Internals of Faust that `NoTables` relies on, as `streaming.microbatch.LEANS_ON`."""
+
+
+class NoTables(TableManager):
+    """Starts at once. Faust's own gives an app's tables a second to register before the consumer joins its group."""
+
+    async def on_start(self) -> None:
+        """Let the consumer subscribe. Raises RuntimeError where the app has a table after all."""
+        if self:
+            raise RuntimeError(f"Apps of micro-batches keep no Faust tables; this one has {', '.join(sorted(self))}")
+        await self._update_channels()
+        await self.recovery.start()
 
 
 def new_app(app_id: str, settings: Settings, folder: Path, *, web_port: int, **options: Any) -> Any:
@@ -23,6 +41,7 @@ def new_app(app_id: str, settings: Settings, folder: Path, *, web_port: int, **o
         app_id,
         broker=[f"{SCHEME}://{server.strip()}" for server in settings.kafka.address.split(",")],
         datadir=folder,
+        TableManager=NoTables,
         store="memory://",
         consumer_max_fetch_size=FETCH_BYTES,
         # A Kafka that has just restarted tells the group of no topics at first, and the leader hands out nothing; it

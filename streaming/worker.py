@@ -85,7 +85,8 @@ def configure_logging() -> None:
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
     logging.getLogger("streaming").setLevel(logging.INFO)
     # Faust logs the life of its own services under the module of their subclass.
-    logging.getLogger("streaming.microbatch").setLevel(logging.WARNING)
+    for module in ("streaming.microbatch", "streaming.faust_app"):
+        logging.getLogger(module).setLevel(logging.WARNING)
 
 
 def _end_after_crash(app: Any) -> None:

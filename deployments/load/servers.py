@@ -53,7 +53,7 @@ def scene(server: Server, folder: Path, *, bootstrap: str | None, with_worker: b
         log = ending.enter_context(cluster(bootstrap, folder))
         worker = None
         if with_worker:
-            worker = ending.enter_context(platform_worker(log.address, folder, Duties.ALL))
+            worker = ending.enter_context(platform_worker(log, folder, Duties.ALL))
             worker.wait_until_ready()
         port = free_port()
         traces = None

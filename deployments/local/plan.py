@@ -96,8 +96,9 @@ def environment(settings: Settings, demo: DemoRequest) -> dict[str, str]:
     for name, value in demo.settings().items():
         found.setdefault(name, value)
     if needs_embedded_broker(settings):
-        # Its group join takes half the session time-out, and nothing but this machine can be slow to answer.
-        found.setdefault("ANALYTICS_STREAMING__SESSION_TIMEOUT_S", "3")
+        from resources.event_log.embedded import SESSION_TIMEOUT_S
+
+        found.setdefault("ANALYTICS_STREAMING__SESSION_TIMEOUT_S", str(SESSION_TIMEOUT_S))
     return found
 
 

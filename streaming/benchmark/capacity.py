@@ -138,7 +138,7 @@ def _run_platform(measurement: Measurement, filled: _Filled, folder: Path, say: 
         watcher = stack.enter_context(reporter("consumer of the results", watch, load, log.address, False))
         watcher.wait_for(Watching, SPAWN_S)
         started_us = time.time_ns() // 1000
-        worker = stack.enter_context(platform_worker(log.address, folder, measurement.duties))
+        worker = stack.enter_context(platform_worker(log, folder, measurement.duties))
         cpu = CpuMeter({"worker": worker.process, "broker": log.broker})
         moved = time.monotonic()
         while timeline.processed < sent.records:

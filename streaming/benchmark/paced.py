@@ -84,7 +84,7 @@ def measure_paced(
     share = duplicate_share if measurement.duties is Duties.ALL else 0.0
     with cluster(bootstrap, folder) as log:
         say("starting the worker")
-        with platform_worker(log.address, folder, measurement.duties) as worker:
+        with platform_worker(log, folder, measurement.duties) as worker:
             worker.wait_until_ready()
             start_us = time.time_ns() // 1000 + round(START_IN_S * MICROSECONDS)
             load = a_load(phases, start_us, share, measurement.linger_ms)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from streaming.benchmark.cluster import free_port
+from streaming.benchmark.cluster import Cluster, free_port
 from streaming.benchmark.processes import ChildProcess, answers_ok, child_process, own_environment
 
 READY_S = 60.0
@@ -36,11 +36,11 @@ class PlatformWorker:
 
 
 @contextmanager
-def platform_worker(address: str, folder: Path, duties: Duties) -> Iterator[PlatformWorker]:
+def platform_worker(log: Cluster, folder: Path, duties: Duties) -> Iterator[PlatformWorker]:
     """A worker for the length of a block; leaving it lets everything land first."""
     data_dir, web_port = folder / "data", free_port()
     environment = own_environment(
-        KAFKA__BOOTSTRAP_SERVERS=address,
+        **log.settings,
         DATA_DIR=str(data_dir),
         STREAMING__WEB_PORT=str(web_port),
         STREAMING__DUTIES=duties.value,

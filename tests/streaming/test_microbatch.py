@@ -12,6 +12,7 @@ from faust.exceptions import ImproperlyConfigured
 from faust.transport.drivers import by_url
 from faust.types import TP
 
+from streaming import faust_app
 from streaming.microbatch import LEANS_ON, BatchTransport, MicroBatches, use_batches
 
 # From the source text of each: change one only after reading what the upgrade did to it and running the fault tests.
@@ -44,6 +45,8 @@ DIGESTS: dict[str, str] = {
     "faust.app.base.App._on_partitions_revoked": "5d6c53d1dae47e96",
     "faust.app.base.App._stop_consumer": "6f583d25889f0c0a",
     "faust.app.base.App.on_stop": "5fdd10b830f69364",
+    "faust.tables.manager.TableManager.on_start": "238ebf81e6ba5f2a",
+    "faust.tables.manager.TableManager._update_channels": "36aec39a4d5921c5",
 }
 
 
@@ -62,10 +65,12 @@ def digest_of(name: str) -> str:
     raise ModuleNotFoundError(name)
 
 
-@pytest.mark.parametrize("name", LEANS_ON)
+@pytest.mark.parametrize("name", [*LEANS_ON, *faust_app.LEANS_ON])
 def test_internals_that_the_transport_leans_on_are_unchanged(name: str) -> None:
     """An upgrade of Faust or aiokafka that touches one of them fails here instead of losing records."""
-    assert digest_of(name) == DIGESTS[name], f"{name} changed: compare it with streaming/microbatch.py and fetching.py"
+    assert digest_of(name) == DIGESTS[name], (
+        f"{name} changed: compare it with streaming/microbatch.py, fetching.py and faust_app.py"
+    )
 
 
 def test_transport_answers_to_its_url_scheme() -> None:
