@@ -34,9 +34,13 @@ def drain(result: Any, topic_partition: Any, max_records: int) -> RecordBatch | 
     Raises:
         CorruptRecordException: a checksum is wrong. Nothing is consumed.
     """
+    unread = result._partition_records
+    if unread is not None:
+        # A generator that is never begun and refers to its owner. With it what one fetch brought lay about until the
+        # garbage collector came by: 300 MB of buffers after a minute at 100,000 events/s.
+        unread._records_iterator = None
     if not result.check_assignment(topic_partition) or not result.has_more():
         return None
-    unread = result._partition_records
     start: int = unread.next_fetch_offset
     records: list[LogRecord] = []
     while unread._records.has_next() and len(records) < max_records:

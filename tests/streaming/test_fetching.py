@@ -1,7 +1,9 @@
 """Fetches become batches that cover exactly what was fetched, on aiokafka's real record classes."""
 
 import asyncio
+import gc
 import time
+import weakref
 from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import Any
@@ -66,6 +68,32 @@ async def test_drain_carries_offsets_keys_headers_and_times_of_every_record() ->
     assert batch.timestamps_ms == [1005, 1006, 1007]
     assert state.position == 8
     assert not result.has_more()
+
+
+async def test_drained_fetch_is_freed_without_the_garbage_collector() -> None:
+    """A fetch holds its buffer; those that wait for a collection were most of the worker's memory."""
+    result, _ = await fetched(stored([5, 6, 7]), 5)
+    unread = weakref.ref(result._partition_records)
+    gc.disable()
+    try:
+        batch = drain(result, PLACE, 1000)
+        assert batch is not None
+        assert unread() is None
+    finally:
+        gc.enable()
+
+
+async def test_void_fetch_is_freed_without_the_garbage_collector() -> None:
+    """So is one whose partition was sought elsewhere meanwhile."""
+    result, state = await fetched(stored([5, 6, 7]), 5)
+    unread = weakref.ref(result._partition_records)
+    gc.disable()
+    try:
+        state.seek(50)
+        assert drain(result, PLACE, 1000) is None
+        assert unread() is None
+    finally:
+        gc.enable()
 
 
 async def test_drain_leaves_out_records_before_the_position_and_covers_gaps() -> None:
