@@ -1,20 +1,22 @@
 """The command line: what is measured, of which engine, under which load."""
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
+from streaming.benchmark.load import MOST_USERS
 from streaming.benchmark.platform_worker import Duties
 
 EXAMPLES = """\
 examples:
   python -m streaming.benchmark
-      the full report: throughput, latency at three rates, stress, and what the worker can do at most
+      the full report: throughput, latency at three rates, stress, a kill, and what the worker can do at most
   python -m streaming.benchmark --test-type throughput --target-eps 100000 --duration 60
   python -m streaming.benchmark --test-type latency --duration 60 --json latency.json
   python -m streaming.benchmark --test-type stress --peak-load 150000
+  python -m streaming.benchmark --test-type recovery
   python -m streaming.benchmark --test-type capacity --duties windows
   python -m streaming.benchmark --engine platform faust quix bytewax pathway
       the same job on each, over the same events (`make bench-peers` installs the peers first)
@@ -32,6 +34,7 @@ class TestType(StrEnum):
     THROUGHPUT = "throughput"
     LATENCY = "latency"
     STRESS = "stress"
+    RECOVERY = "recovery"
     CAPACITY = "capacity"
 
 
@@ -57,6 +60,7 @@ class Options:
     warmup_s: float = 2.0
     peak_load: int = 150_000
     events: int | None = None
+    users: int | None = None
     duplicate_share: float = 0.001
     bootstrap: str | None = None
     json: Path | None = None
@@ -77,6 +81,7 @@ def parse_arguments(arguments: Sequence[str]) -> Options:
         warmup_s=found.warmup,
         peak_load=found.peak_load,
         events=found.events,
+        users=found.users,
         duplicate_share=found.duplicate_share,
         bootstrap=found.bootstrap,
         json=found.json,
@@ -105,21 +110,21 @@ def _parser() -> argparse.ArgumentParser:
         type=TestType,
         choices=list(TestType),
         metavar="{" + ",".join(TestType) + "}",
-        help="throughput, latency and stress are paced, open loop; capacity reads a topic that was filled before; "
-        "without it all of them run",
+        help="throughput, latency, stress and recovery are paced, open loop; half-way through recovery the worker is "
+        "killed and started again; capacity reads a topic that was filled before; without it all of them run",
     )
     parser.add_argument(
         "--target-eps",
         type=_positive(int),
         metavar="N",
-        help="events a second to send (throughput: 100,000; latency: 20,000, 50,000 and 100,000 in turn); "
+        help="events a second to send (throughput and recovery: 100,000; latency: 20,000, 50,000 and 100,000 in turn); "
         "for capacity the rate to reach",
     )
     parser.add_argument(
         "--duration",
         type=_positive(float),
         metavar="S",
-        help="seconds of load per measurement, warm-up excluded (60; in the full report 30, 3 x 20 and 60)",
+        help="seconds of load per measurement, warm-up excluded (60; in the full report 30, 3 x 20, 60 and 60)",
     )
     parser.add_argument("--peak-load", type=_positive(int), default=150_000, metavar="N", help="stress: highest rate")
     parser.add_argument(
@@ -141,6 +146,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--events", type=_positive(int), metavar="N", help="capacity: events to fill in (1,000,000; stock Faust 60,000)"
+    )
+    parser.add_argument(
+        "--users",
+        type=_up_to(MOST_USERS),
+        metavar="N",
+        help="different users, each with a window of its own in every minute (5,000; recovery 50,000)",
     )
     parser.add_argument(
         "--warmup", type=_positive(float), default=2.0, metavar="S", help="seconds of load before measuring (2)"
@@ -178,6 +189,17 @@ def _positive(kind: type[int] | type[float]) -> "type[int] | type[float]":
 
     read.__name__ = kind.__name__  # argparse names it in "invalid int value"
     return read  # type: ignore[return-value]
+
+
+def _up_to(most: int) -> Callable[[str], int]:
+    def read(text: str) -> int:
+        value = int(text)
+        if not 0 < value <= most:
+            raise argparse.ArgumentTypeError(f"{text} is not between 1 and {most:,}")
+        return value
+
+    read.__name__ = "int"
+    return read
 
 
 def _share(text: str) -> float:

@@ -19,7 +19,7 @@ from streaming.benchmark.checking import check_landing, check_windows, measure_r
 from streaming.benchmark.cluster import GROUP_PREFIX, Cluster, cluster
 from streaming.benchmark.cpu import CpuMeter
 from streaming.benchmark.generator import SendProgress, Sent, generate
-from streaming.benchmark.load import MICROSECONDS, Load, Phase
+from streaming.benchmark.load import MICROSECONDS, USERS, Load, Phase
 from streaming.benchmark.oracle import Found
 from streaming.benchmark.paced import LOOK_EVERY_S, SPAWN_S, STANDSTILL_S, Say, a_load
 from streaming.benchmark.platform_worker import Duties, platform_worker
@@ -71,11 +71,12 @@ def default_events(engine: Engine) -> int:
     return DEFAULT_EVENTS.get(engine, DEFAULT_EVENTS_OF_OTHERS)
 
 
-def backlog_of(events: int, duplicate_share: float) -> Load:
+def backlog_of(events: int, duplicate_share: float, users: int = USERS) -> Load:
     """A load whose last event was due now."""
     eps = max(1, events // EVENT_TIME_S)
     seconds = events / eps
-    return a_load((Phase(eps, seconds),), time.time_ns() // 1000 - round(seconds * MICROSECONDS), duplicate_share)
+    start_us = time.time_ns() // 1000 - round(seconds * MICROSECONDS)
+    return a_load((Phase(eps, seconds),), start_us, duplicate_share, users)
 
 
 def measure_capacity(
@@ -100,7 +101,7 @@ def measure_capacity(
     """
     share = duplicate_share if measurement.duties is Duties.ALL else 0.0
     with cluster(bootstrap, folder) as log:
-        load = backlog_of(events, share)
+        load = backlog_of(events, share, measurement.users)
         filled = _Filled(log, load, _fill(measurement, load, log, say))
         say("reading with a plain client")
         measure_raw_consumption(measurement, log)

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from platform_assets.contracts.events import Event, EventType, encode_event
-from streaming.benchmark.load import MICROSECONDS, USERS, VALUES, Load, Numbers, user_name, users_of, value_of
+from streaming.benchmark.load import MICROSECONDS, VALUES, Load, Numbers, user_name, value_of
 
 Column = npt.NDArray[np.uint8]
 
@@ -25,11 +25,7 @@ def _texts(texts: list[str]) -> Column:
 
 
 _THOUSANDS = _texts([f"{number:03d}" for number in range(1000)])
-_USER_NAMES = _texts([user_name(user) for user in range(USERS)])
 _VALUES = _texts([f"{10.25 + 0.5 * value:.2f}" for value in range(VALUES)])
-
-KEYS: list[bytes] = [user_name(user).encode() for user in range(USERS)]
-"""The record key of each user."""
 
 
 class EventEncoder:
@@ -37,12 +33,17 @@ class EventEncoder:
 
     def __init__(self, load: Load) -> None:
         self._load = load
+        names = [user_name(user) for user in range(load.users)]
+        self._user_names = _texts(names)
+        self.keys = [name.encode() for name in names]
+        """The record key of each user."""
+
         sample_id = f"{load.run}{'9' * _COUNTER_DIGITS}"
         event = Event(
             event_id=sample_id,
             event_type=EventType.CUSTOM,
             event_name="page_view",
-            user_id="u9999",
+            user_id="u99999",
             session_id=None,
             occurred_at=_SAMPLE_TIME,
             received_at=_SAMPLE_TIME,
@@ -55,7 +56,7 @@ class EventEncoder:
         self._template = encode_event(event)
         self.event_bytes = len(self._template)
         self._counter = self._after(sample_id) - 9
-        self._user = self._after('"u9999') - 5
+        self._user = self._after('"u99999') - 6
         self._times = (self._after('"occurred_at":"'), self._after('"received_at":"'))
         self._page = self._after("/p/")
         self._value = self._after('"sales_value":')
@@ -69,7 +70,7 @@ class EventEncoder:
             rows[:, begin : begin + 3] = _THOUSANDS[numbers // power % 1000]
         # The template's counter is all nines; the first three of its twelve digits are never reached.
         rows[:, self._counter - 3 : self._counter] = ord("0")
-        rows[:, self._user : self._user + 5] = _USER_NAMES[users_of(numbers)]
+        rows[:, self._user : self._user + 6] = self._user_names[self._load.turns.users_of(numbers)]
         rows[:, self._page : self._page + 3] = _THOUSANDS[numbers % 1000]
         rows[:, self._value : self._value + 5] = _VALUES[value_of(numbers)]
         self._write_times(rows, self._load.intended_us(numbers))

@@ -15,8 +15,8 @@ import numpy as np
 from confluent_kafka import KafkaError, Producer
 
 from platform_assets.contracts.topics import EVENTS
-from streaming.benchmark.encoding import KEYS, EventEncoder
-from streaming.benchmark.load import Load, Numbers, users_of
+from streaming.benchmark.encoding import EventEncoder
+from streaming.benchmark.load import Load, Numbers
 
 TICK_S = 0.002
 CHUNK = 2_000
@@ -153,9 +153,10 @@ class _Sender:
         # A full queue would refuse single records, and what then goes out later would be out of order.
         while len(self._producer) > QUEUE_LIMIT and not self._failures:
             self._producer.poll(0.01)
-        produce, topic = self._producer.produce, EVENTS.name
-        for value, user in zip(self._encoder.encode(numbers), users_of(numbers).tolist(), strict=True):
-            produce(topic, value, KEYS[user])
+        produce, topic, keys = self._producer.produce, EVENTS.name, self._encoder.keys
+        users = self._load.turns.users_of(numbers).tolist()
+        for value, user in zip(self._encoder.encode(numbers), users, strict=True):
+            produce(topic, value, keys[user])
         self._records += len(numbers)
         self._producer.poll(0)
 

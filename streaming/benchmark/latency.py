@@ -12,7 +12,7 @@ import msgspec
 import numpy as np
 from hdrh.histogram import HdrHistogram
 
-from streaming.benchmark.load import Load, Numbers, events_of_user_before, number_of, user_index
+from streaming.benchmark.load import Load, Numbers, user_index
 
 LONGEST_US = 3_600_000_000
 SIGNIFICANT_FIGURES = 3
@@ -74,11 +74,12 @@ class LatencyRecorder:
         users, starts_ms, befores, counts, arrived_us = np.array(self._grown, np.int64).T
         self._grown.clear()
         first_of_window = _by_start(starts_ms, lambda start_ms: self.load.due(start_ms * 1000 - 1))
-        ordinals = events_of_user_before(users, first_of_window)
+        turns = self.load.turns
+        ordinals = turns.events_of_user_before(users, first_of_window)
         grown = counts - befores
         # Row i stands for grown[i] events: the user's ordinals from befores[i] on, counted within the window.
         within = np.arange(grown.sum()) - np.repeat(np.cumsum(grown) - grown, grown)
-        numbers = number_of(np.repeat(users, grown), np.repeat(ordinals + befores, grown) + within)
+        numbers = turns.number_of(np.repeat(users, grown), np.repeat(ordinals + befores, grown) + within)
         latencies = np.repeat(arrived_us, grown) - self.load.intended_us(numbers)
         latencies = latencies[(numbers >= self.load.first_measured) & (numbers < self.load.total)]
         if len(latencies):

@@ -5,7 +5,7 @@ computed again, in bulk, by whoever checks the results, and the number of a user
 """
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -13,9 +13,9 @@ import numpy.typing as npt
 Numbers = npt.NDArray[np.int64]
 
 USERS = 5_000
-# Every user comes this often in a block of USERS times this many events, in an order that looks random.
+MOST_USERS = 100_000
+# Every user comes this often in a block of this many events for each user, in an order that looks random.
 PER_BLOCK = 8
-BLOCK = USERS * PER_BLOCK
 VALUES = 180
 MICROSECONDS = 1_000_000
 # A duplicate within the last second could be a partition's last record, which changes no window: nothing would then
@@ -50,6 +50,12 @@ class Load:
     phases: tuple[Phase, ...]
     duplicate_every: int = 0
     linger_ms: int = 5
+    users: int = USERS
+
+    @property
+    def turns(self) -> "Turns":
+        """Which user each event is of."""
+        return turns_of(self.users)
 
     @cached_property
     def total(self) -> int:
@@ -112,19 +118,36 @@ class Load:
         return first
 
 
-def _turns() -> Numbers:
-    # The same shuffle on every machine: numpy keeps the stream of a seeded PCG64 `random`, not that of `permutation`.
-    order = np.argsort(np.random.Generator(np.random.PCG64(5)).random(BLOCK), kind="stable")
-    return order.astype(np.int64) % USERS
+class Turns:
+    """Which user each event is of: every one of `users` equally often, in an order that looks random."""
+
+    def __init__(self, users: int) -> None:
+        self._block = users * PER_BLOCK
+        # One shuffle on every machine: numpy keeps the stream of a seeded PCG64 `random`, not that of `permutation`.
+        order = np.argsort(np.random.Generator(np.random.PCG64(5)).random(self._block), kind="stable")
+        self._user_at: Numbers = order.astype(np.int64) % users
+        self._places_of: Numbers = np.sort(np.argsort(self._user_at, kind="stable").reshape(users, PER_BLOCK), axis=1)
+
+    def users_of(self, numbers: Numbers) -> Numbers:
+        """The user, counted from 0, of each event."""
+        return self._user_at[numbers % self._block]
+
+    def events_of_user_before(self, users: Numbers, numbers: Numbers) -> Numbers:
+        """How many of a user's events have a smaller number."""
+        blocks, places = np.divmod(numbers, self._block)
+        in_block: Numbers = (self._places_of[users] < places[:, np.newaxis]).sum(axis=1)
+        return blocks * PER_BLOCK + in_block
+
+    def number_of(self, users: Numbers, ordinals: Numbers) -> Numbers:
+        """The number of each user's event of that ordinal, counted from 0."""
+        blocks, turns = np.divmod(ordinals, PER_BLOCK)
+        return blocks * self._block + self._places_of[users, turns]
 
 
-_USER_AT = _turns()
-_PLACES_OF = np.sort(np.argsort(_USER_AT, kind="stable").reshape(USERS, PER_BLOCK), axis=1)
-
-
-def users_of(numbers: Numbers) -> Numbers:
-    """The user, 0 to 4,999, of each event."""
-    return _USER_AT[numbers % BLOCK]
+@cache
+def turns_of(users: int) -> Turns:
+    """The turns of that many users, made once in a process."""
+    return Turns(users)
 
 
 def quarters_of(numbers: Numbers) -> Numbers:
@@ -137,22 +160,9 @@ def value_of(numbers: Numbers) -> Numbers:
     return numbers * 7919 % VALUES
 
 
-def events_of_user_before(users: Numbers, numbers: Numbers) -> Numbers:
-    """How many of a user's events have a smaller number."""
-    blocks, places = np.divmod(numbers, BLOCK)
-    in_block: Numbers = (_PLACES_OF[users] < places[:, np.newaxis]).sum(axis=1)
-    return blocks * PER_BLOCK + in_block
-
-
-def number_of(users: Numbers, ordinals: Numbers) -> Numbers:
-    """The number of each user's event of that ordinal, counted from 0."""
-    blocks, turns = np.divmod(ordinals, PER_BLOCK)
-    return blocks * BLOCK + _PLACES_OF[users, turns]
-
-
 def user_name(user: int) -> str:
     """A user's id in the events, which is the window's key too."""
-    return f"u{user:04d}"
+    return f"u{user:05d}"
 
 
 def user_index(name: str) -> int:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from streaming.benchmark.load import MICROSECONDS, USERS, Load, Numbers, quarters_of, user_index, users_of
+from streaming.benchmark.load import MICROSECONDS, Load, Numbers, quarters_of, user_index
 
 WINDOW = "user_activity_1m"
 """The window under test: 60 s tumbling per user, count and the sum of sales_value."""
@@ -43,19 +43,20 @@ class Comparison:
 
 def expected_windows(load: Load, events: int, twice: Numbers | None = None) -> WindowTable:
     """The windows of the first `events` events, and once more of those in `twice` (where nothing deduplicates)."""
+    users = load.users
     if not events:
-        return WindowTable(0, np.zeros((0, USERS), np.int64), np.zeros((0, USERS), np.int64))
+        return WindowTable(0, np.zeros((0, users), np.int64), np.zeros((0, users), np.int64))
     ends = load.intended_us(np.array([0, events - 1]))
     first, last = (int(time_us) // (WINDOW_MS * 1000) for time_us in ends)
-    cells = (last - first + 1) * USERS
+    cells = (last - first + 1) * users
     counts, quarters = np.zeros(cells, np.int64), np.zeros(cells, np.int64)
     chunks = [np.arange(begin, min(begin + _AT_ONCE, events)) for begin in range(0, events, _AT_ONCE)]
     for numbers in [*chunks, *([] if twice is None else [twice])]:
         minutes = load.intended_us(numbers) // (60 * MICROSECONDS) - first
-        cell = minutes * USERS + users_of(numbers)
+        cell = minutes * users + load.turns.users_of(numbers)
         counts += np.bincount(cell, minlength=cells)
         quarters += np.bincount(cell, weights=quarters_of(numbers), minlength=cells).astype(np.int64)
-    return WindowTable(first, counts.reshape(-1, USERS), quarters.reshape(-1, USERS))
+    return WindowTable(first, counts.reshape(-1, users), quarters.reshape(-1, users))
 
 
 def compare(expected: WindowTable, found: Iterable[Found]) -> Comparison:
@@ -89,4 +90,4 @@ def _place(expected: WindowTable, user: str, start_ms: int) -> tuple[int, int] |
         column = user_index(user)
     except (ValueError, TypeError):
         return None
-    return (row, column) if 0 <= column < USERS else None
+    return (row, column) if 0 <= column < expected.counts.shape[1] else None

@@ -57,10 +57,12 @@ def to_the_peak(peak_eps: int, duration_s: float, warmup_s: float) -> tuple[Phas
     return (Phase(base, warmup_s, measured=False), *rising, Phase(base, duration_s * 0.4))
 
 
-def a_load(phases: tuple[Phase, ...], start_us: int, duplicate_share: float, linger_ms: int = PROMPT_LINGER_MS) -> Load:
+def a_load(
+    phases: tuple[Phase, ...], start_us: int, duplicate_share: float, users: int, linger_ms: int = PROMPT_LINGER_MS
+) -> Load:
     """A load with a run id of its own, as the first 24 characters of a UUID."""
     every = round(1 / duplicate_share) if duplicate_share else 0
-    return Load(str(uuid.uuid4())[:24], start_us, phases, every, linger_ms)
+    return Load(str(uuid.uuid4())[:24], start_us, phases, every, linger_ms, users)
 
 
 def measure_paced(
@@ -87,7 +89,7 @@ def measure_paced(
         with platform_worker(log, folder, measurement.duties) as worker:
             worker.wait_until_ready()
             start_us = time.time_ns() // 1000 + round(START_IN_S * MICROSECONDS)
-            load = a_load(phases, start_us, share, measurement.linger_ms)
+            load = a_load(phases, start_us, share, measurement.users, measurement.linger_ms)
             run, sent = _Run(measurement, load, log, worker, say).follow()
         say("checking")
         check_windows(measurement, load, sent, newest_windows(log.address))
@@ -108,6 +110,10 @@ class _Run:
         self._sent: Sent | None = None
         self._at = SendProgress(0, 0, 0)
         self._cpu = CpuMeter({"worker": worker.process, "broker": log.broker})
+        self._kill_due_us: int | None = None
+        if measurement.test_type is TestType.RECOVERY:
+            self._kill_due_us = load.start_us + round(load.duration_s / 2 * MICROSECONDS)
+        self._killed_us: int | None = None
 
     def follow(self) -> tuple[PacedRun, Sent]:
         """From the first event to the last result."""
@@ -150,6 +156,8 @@ class _Run:
                 self._cpu.start()
             if now_us >= end_us:
                 self._cpu.stop()
+            if self._kill_due_us is not None and now_us >= self._kill_due_us:
+                self._kill_worker()
             self._sample_memory(now_us)
             self._show(now_us)
 
@@ -165,6 +173,13 @@ class _Run:
         for position in arrived:
             self._timeline.add(position.at_us, position.records)
         return bool(arrived)
+
+    def _kill_worker(self) -> None:
+        # What a core did belongs to one process: the meter stops with the first.
+        self._cpu.stop()
+        self._measurement.worker_peak_rss_mb = self._worker.process.peak_rss_mb()
+        self._kill_due_us, self._killed_us = None, time.time_ns() // 1000
+        self._worker.kill_and_start_again()
 
     def _sample_memory(self, now_us: int) -> None:
         samples = self._measurement.worker_rss_mb
@@ -186,8 +201,10 @@ class _Run:
         found.sent = self._sent.events if self._sent else self._at.sent
         found.resent = self._sent.resent if self._sent else None
         found.processed = self._timeline.processed
-        found.worker_cpu_us_per_event = self._cpu.us_per_event("worker", self._timeline.processed_at(end_us))
-        found.worker_peak_rss_mb = self._worker.process.peak_rss_mb()
+        metered_until_us = self._killed_us or end_us
+        found.worker_cpu_us_per_event = self._cpu.us_per_event("worker", self._timeline.processed_at(metered_until_us))
+        peaks_mb = (found.worker_peak_rss_mb, self._worker.process.peak_rss_mb())
+        found.worker_peak_rss_mb = max(filter(None, peaks_mb), default=None)
         if self._sent:
             found.event_bytes = self._sent.event_bytes
             found.producer_behind_s = self._sent.behind_us / MICROSECONDS
@@ -198,6 +215,12 @@ class _Run:
             found.achieved_eps = None if achieved is None else round(achieved)
             found.backlog_s = round(progress.backlog(end_us) / load.phases[-1].eps, 3)
             if found.test_type is TestType.STRESS:
-                recovery_s = progress.recovery_s()
                 found.knee_eps = progress.knee_eps()
-                found.recovery_s = None if recovery_s is None else round(recovery_s, 3)
+                found.recovery_s = _rounded(progress.recovery_s())
+            elif self._killed_us is not None:
+                found.resumed_s = _rounded(progress.resumed_after_s(self._killed_us))
+                found.recovery_s = _rounded(progress.kept_up_after_s(self._killed_us))
+
+
+def _rounded(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds, 3)

@@ -3,12 +3,11 @@
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
 from streaming.benchmark.cluster import Cluster, free_port
-from streaming.benchmark.processes import ChildProcess, answers_ok, child_process, own_environment
+from streaming.benchmark.processes import ChildProcess, answers_ok, own_environment
 
 READY_S = 60.0
 END_S = 60.0
@@ -21,30 +20,40 @@ class Duties(StrEnum):
     WINDOWS = "windows"
 
 
-@dataclass(frozen=True)
 class PlatformWorker:
     """A running worker. Its landing files are below `data_dir`."""
 
-    process: ChildProcess
-    data_dir: Path
-    web_port: int
+    def __init__(self, log: Cluster, folder: Path, duties: Duties) -> None:
+        self.data_dir = folder / "data"
+        self._web_port = free_port()
+        self._log_file = folder / "worker.log"
+        self._environment = own_environment(
+            **log.settings,
+            DATA_DIR=str(self.data_dir),
+            STREAMING__WEB_PORT=str(self._web_port),
+            STREAMING__DUTIES=duties.value,
+        )
+        self.process = self._started()
 
     def wait_until_ready(self) -> None:
         """Return once partitions are assigned. Raises ProcessFailed."""
-        address = f"http://127.0.0.1:{self.web_port}/health/ready"
+        address = f"http://127.0.0.1:{self._web_port}/health/ready"
         self.process.wait_until(lambda: answers_ok(address), READY_S, "ready")
+
+    def kill_and_start_again(self) -> None:
+        """What a supervisor does after the worker's sudden death; `process` is another one from then on."""
+        self.process.kill()
+        self.process = self._started()
+
+    def _started(self) -> ChildProcess:
+        return ChildProcess("worker", [sys.executable, "-m", "streaming"], self._log_file, self._environment)
 
 
 @contextmanager
 def platform_worker(log: Cluster, folder: Path, duties: Duties) -> Iterator[PlatformWorker]:
     """A worker for the length of a block; leaving it lets everything land first."""
-    data_dir, web_port = folder / "data", free_port()
-    environment = own_environment(
-        **log.settings,
-        DATA_DIR=str(data_dir),
-        STREAMING__WEB_PORT=str(web_port),
-        STREAMING__DUTIES=duties.value,
-    )
-    command = [sys.executable, "-m", "streaming"]
-    with child_process("worker", command, folder / "worker.log", environment, END_S) as process:
-        yield PlatformWorker(process, data_dir, web_port)
+    worker = PlatformWorker(log, folder, duties)
+    try:
+        yield worker
+    finally:
+        worker.process.end(END_S)

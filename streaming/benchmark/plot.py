@@ -98,8 +98,15 @@ def _cells(found: Measurement) -> list[str]:
         _number(found.duplicated),
         {None: "-", True: "equal", False: "wrong"}[found.windows_match],
         _number(found.worker_peak_rss_mb),
-        "passed" if found.passed else "FAILED",
+        ("passed" if found.passed else "FAILED") + _after_the_kill(found),
     ]
+
+
+def _after_the_kill(found: Measurement) -> str:
+    if not found.resumed_s:
+        return ""
+    caught_up = f"caught up after {found.recovery_s:.1f} s" if found.recovery_s else "never caught up"
+    return f" (results {found.resumed_s:.1f} s after the kill, {caught_up})"
 
 
 def _number(value: float | None) -> str:

@@ -3,6 +3,7 @@
 import contextlib
 import multiprocessing
 import os
+import re
 import signal
 import subprocess
 import time
@@ -16,6 +17,7 @@ from resources.settings.console import err
 
 _TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
 _LAST_WORDS = 2_000
+_FIRST_COMPLAINT = re.compile(r"^(Traceback |.{0,40}\b(ERROR|CRITICAL)\b)", re.MULTILINE)
 
 
 class ProcessFailed(RuntimeError):
@@ -57,9 +59,17 @@ class ChildProcess:
             time.sleep(0.02)
 
     def last_words(self) -> str:
-        """The end of what it wrote."""
+        """The end of what it wrote, and before it what it complained of first: a crash has many consequences."""
         with contextlib.suppress(FileNotFoundError):
-            return self._log.read_text(errors="replace")[-_LAST_WORDS:]
+            text = self._log.read_text(errors="replace")
+            end = max(0, len(text) - _LAST_WORDS)
+            complaint = _FIRST_COMPLAINT.search(text, 0, end)
+            if complaint is None:
+                return text[end:]
+            begin = complaint.start()
+            if begin + _LAST_WORDS >= end:
+                return text[begin:]
+            return f"{text[begin : begin + _LAST_WORDS]}\n[…]\n{text[end:]}"
         return ""
 
     def peak_rss_mb(self) -> float | None:
@@ -83,6 +93,11 @@ class ChildProcess:
             fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
             return (int(fields[11]) + int(fields[12])) / _TICKS_A_SECOND
         return None
+
+    def kill(self) -> None:
+        """End it on the spot, as kill -9 or a lack of memory does."""
+        self._process.kill()
+        self._process.wait()
 
     def end(self, patience_s: float) -> int:
         """Ask it to end, after a while make it; returns its exit code."""

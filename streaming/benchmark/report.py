@@ -5,6 +5,7 @@ from msgspec import UNSET, UnsetType
 
 from streaming.benchmark.arguments import Engine, TestType
 from streaming.benchmark.latency import Percentiles
+from streaming.benchmark.load import USERS
 from streaming.benchmark.machine import Machine
 from streaming.benchmark.platform_worker import Duties
 
@@ -16,7 +17,9 @@ class Measurement(msgspec.Struct, kw_only=True):
     contains the first of them to the one that contains the last, never less than the schedule's length. `sent`,
     `lost` and `duplicated` count distinct events, the warm-up included; `resent` went out twice on purpose.
     `processed` counts records, as the engine's positions do. `backlog_s` is what was due and unprocessed when the
-    schedule ended, in seconds of the target rate. `first_result_s` is how long the worker took from the start of its
+    schedule ended, in seconds of the target rate. `resumed_s` is how long after its kill the
+    results of a killed worker's successor arrive, `recovery_s` how long until the load is kept up with again, after the
+    kill or the peak. `first_result_s` is how long the worker took from the start of its
     process to its first result, where events waited for it. `linger_ms` is what the producer waits for a batch to
     fill. `latency_ms` is of every tenth user's events, `delivery_ms` the part of it between the worker's emission of
     an update and its arrival. `worker_rss_mb` is the worker's memory at ten even steps of the schedule. `cpu_cores`
@@ -28,6 +31,7 @@ class Measurement(msgspec.Struct, kw_only=True):
     test_type: TestType
     duties: Duties
     target_eps: int | None
+    users: int = USERS
     achieved_eps: float | None = None
     raw_consume_eps: float | None = None
     duration_s: float | None = None
@@ -51,6 +55,7 @@ class Measurement(msgspec.Struct, kw_only=True):
     event_bytes: int | None = None
     knee_eps: int | UnsetType | None = UNSET
     recovery_s: float | UnsetType | None = UNSET
+    resumed_s: float | UnsetType | None = UNSET
     missed: list[str] = msgspec.field(default_factory=list)
     error: str | None = None
 

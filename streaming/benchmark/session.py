@@ -10,6 +10,7 @@ from resources.settings.console import err, out
 from streaming.benchmark.arguments import Engine, Options, TestType
 from streaming.benchmark.capacity import PeersMissing, default_events, measure_capacity
 from streaming.benchmark.cluster import ClusterUnusable, describe_broker
+from streaming.benchmark.load import USERS
 from streaming.benchmark.log_reading import LogNotReadable
 from streaming.benchmark.machine import describe_machine, describe_versions
 from streaming.benchmark.paced import Say, measure_paced, steady, to_the_peak
@@ -22,7 +23,8 @@ from streaming.benchmark.targets import missed_side_by_side, missed_targets
 THROUGHPUT_EPS = 100_000
 LATENCY_EPS = (20_000, 50_000, 100_000)
 DURATION_S = 60.0
-REPORT_THROUGHPUT_S, REPORT_LATENCY_S, REPORT_STRESS_S = 30.0, 20.0, 60.0
+REPORT_THROUGHPUT_S, REPORT_LATENCY_S, REPORT_STRESS_S, REPORT_RECOVERY_S = 30.0, 20.0, 60.0, 60.0
+RECOVERY_USERS = 50_000
 INTERRUPTED = 130
 
 
@@ -35,6 +37,7 @@ class Planned:
     duties: Duties
     eps: int | None
     duration_s: float = 0.0
+    users: int = USERS
 
 
 def plan(options: Options) -> list[Planned]:
@@ -45,6 +48,7 @@ def plan(options: Options) -> list[Planned]:
         TestType.THROUGHPUT: REPORT_THROUGHPUT_S,
         TestType.LATENCY: REPORT_LATENCY_S,
         TestType.STRESS: REPORT_STRESS_S,
+        TestType.RECOVERY: REPORT_RECOVERY_S,
         TestType.CAPACITY: 0.0,
     }
     return [
@@ -55,20 +59,24 @@ def plan(options: Options) -> list[Planned]:
 
 
 def _of_type(options: Options, test_type: TestType, duration_s: float) -> Iterator[Planned]:
-    platform, duties = Engine.PLATFORM, options.duties
-    if test_type is TestType.THROUGHPUT:
-        yield Planned(platform, test_type, duties, options.target_eps or THROUGHPUT_EPS, duration_s)
+    users = options.users or (RECOVERY_USERS if test_type is TestType.RECOVERY else USERS)
+
+    def planned(eps: int | None, engine: Engine = Engine.PLATFORM, duties: Duties = options.duties) -> Planned:
+        return Planned(engine, test_type, duties, eps, duration_s, users)
+
+    if test_type in (TestType.THROUGHPUT, TestType.RECOVERY):
+        yield planned(options.target_eps or THROUGHPUT_EPS)
     elif test_type is TestType.LATENCY:
         for eps in (options.target_eps,) if options.target_eps else LATENCY_EPS:
-            yield Planned(platform, test_type, duties, eps, duration_s)
+            yield planned(eps)
     elif test_type is TestType.STRESS:
-        yield Planned(platform, test_type, duties, options.peak_load, duration_s)
+        yield planned(options.peak_load)
     elif options.test_type is None:
         for every in Duties:
-            yield Planned(platform, test_type, every, None)
+            yield planned(None, duties=every)
     else:
         for engine in options.engines:
-            yield Planned(engine, test_type, duties, options.target_eps)
+            yield planned(options.target_eps, engine)
 
 
 def run(options: Options) -> int:
@@ -108,10 +116,16 @@ def _misses(report: Report) -> Iterator[str]:
 
 def _measure(report: Report, planned: Planned, options: Options, prefix: str) -> None:
     found = Measurement(
-        engine=planned.engine, test_type=planned.test_type, duties=planned.duties, target_eps=planned.eps
+        engine=planned.engine,
+        test_type=planned.test_type,
+        duties=planned.duties,
+        target_eps=planned.eps,
+        users=planned.users,
     )
     if planned.test_type is TestType.STRESS:
         found.knee_eps = found.recovery_s = None
+    elif planned.test_type is TestType.RECOVERY:
+        found.resumed_s = found.recovery_s = None
     report.measurements.append(found)
     name = f"{prefix}{planned.engine} {planned.test_type}" + (f" {planned.eps:,}/s" if planned.eps else "")
     try:

@@ -8,6 +8,7 @@ ACHIEVED_SHARE = 0.99
 BACKLOG_S = 1.0
 MEMORY_MB = 500
 FIRST_RESULT_S = 5.0
+RESUMED_S = 10.0
 LATENCY_MS: dict[int, dict[str, float]] = {20_000: {"p50": 40, "p99": 100}, 50_000: {"p99": 100}}
 """At other rates latency is reported only."""
 
@@ -29,6 +30,9 @@ def missed_targets(found: Measurement) -> list[str]:
             missed += _not_below(f"latency_ms.{name}", getattr(found.latency_ms, name, None), limit)
     elif found.test_type is TestType.STRESS:
         missed += ["recovery_s: the worker did not catch up after the peak"] if found.recovery_s is None else []
+    elif found.test_type is TestType.RECOVERY:
+        missed += _not_below("resumed_s", found.resumed_s or None, RESUMED_S)
+        missed += ["recovery_s: the worker did not catch up after the kill"] if found.recovery_s is None else []
     elif found.target_eps is not None:
         missed += _below("achieved_eps", found.achieved_eps, found.target_eps)
     elif found.engine is Engine.PLATFORM:

@@ -2,6 +2,7 @@
 
 from bisect import bisect_left, bisect_right
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from streaming.benchmark.load import MICROSECONDS, Load, Phase
 
@@ -85,12 +86,25 @@ class Progress:
     def recovery_s(self) -> float | None:
         """Seconds from the end of the peak until the backlog is below a quarter second of load; None if it never is."""
         peak = max(phase.eps for phase in self.load.phases)
-        end_us = next(end_us for phase, end_us in reversed(list(self._ends())) if phase.eps == peak)
+        return self.kept_up_after_s(next(end_us for phase, end_us in reversed(self._ends()) if phase.eps == peak))
+
+    def kept_up_after_s(self, begin_us: int) -> float | None:
+        """Seconds from a time until the backlog is below a quarter second of the last load; None if it never is."""
         last_eps = self.load.phases[-1].eps
-        for at_us in [end_us, *(time_us for time_us in self.timeline.times_us if time_us > end_us)]:
+        for at_us in [begin_us, *(time_us for time_us in self.timeline.times_us if time_us > begin_us)]:
             if self.backlog(at_us) <= KEPT_UP_BACKLOG_S * last_eps:
-                return (at_us - end_us) / MICROSECONDS
+                return (at_us - begin_us) / MICROSECONDS
         return None
+
+    def resumed_after_s(self, kill_us: int) -> float | None:
+        """Seconds from a kill to the end of the longest silence after it; None where nothing came any more.
+
+        What had been written before the kill still arrives, so the first result after it says nothing.
+        """
+        index = bisect_right(self.timeline.times_us, kill_us)
+        times_us = [kill_us, *self.timeline.times_us[index:]]
+        silences = [(after - before, after) for before, after in pairwise(times_us)]
+        return (max(silences)[1] - kill_us) / MICROSECONDS if silences else None
 
     def _ends(self) -> list[tuple[Phase, int]]:
         ends, end_us = [], self.load.start_us

@@ -75,6 +75,32 @@ def test_live_features_keep_what_the_store_did_not_take(store: FailingStore) -> 
     assert (events_of(store, "u1"), events_of(store, "u2")) == (2.0, 1.0)
 
 
+class FlushedBefore:
+    """A lock before which, the first time, another thread has got in with a flush."""
+
+    def __init__(self, live: LiveFeatures) -> None:
+        self._live, self._lock, self._is_first = live, live._lock, True
+
+    def __enter__(self) -> None:
+        if self._is_first:
+            self._is_first, self._live._lock = False, self._lock
+            self._live.flush()
+        self._lock.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
+
+
+def test_live_features_keep_what_comes_while_a_flush_takes_the_others(store: FailingStore) -> None:
+    """The worker once wrote into the rows that were just being encoded: with 50,000 users it crashed."""
+    live = LiveFeatures(store)
+    live.update("user_activity_1m", [["u1", 0, MINUTE, 1, 0.0]])
+    live._lock = FlushedBefore(live)  # type: ignore[assignment]
+    live.update("user_activity_1m", [["u2", 0, MINUTE, 3, 0.0]])
+    assert live.flush() == 1
+    assert (events_of(store, "u1"), events_of(store, "u2")) == (1.0, 3.0)
+
+
 def test_live_features_hold_a_bounded_number_of_keys(store: FailingStore) -> None:
     """Known keys go on being kept; new ones beyond the limit are counted."""
     live = LiveFeatures(store, max_keys=3)

@@ -10,7 +10,7 @@ from streaming.benchmark.session import plan
 
 
 def test_no_argument_is_a_full_report_of_the_platform() -> None:
-    """Throughput, latency at three rates, stress, and the capacity under both duties."""
+    """Throughput, latency at three rates, stress, a kill, and the capacity under both duties."""
     options = parse_arguments([])
     assert options == Options()
     assert [(each.test_type, each.eps) for each in plan(options)] == [
@@ -19,6 +19,7 @@ def test_no_argument_is_a_full_report_of_the_platform() -> None:
         (TestType.LATENCY, 50_000),
         (TestType.LATENCY, 100_000),
         (TestType.STRESS, 150_000),
+        (TestType.RECOVERY, 100_000),
         (TestType.CAPACITY, None),
         (TestType.CAPACITY, None),
     ]
@@ -34,6 +35,13 @@ def test_flags_of_the_specification_are_understood() -> None:
     assert (options.duties, options.json) == (Duties.WINDOWS, Path("out.json"))
     (planned,) = plan(options)
     assert (planned.eps, planned.duration_s, planned.duties) == (90_000, 30.0, Duties.WINDOWS)
+
+
+def test_recovery_has_ten_times_as_many_windows_open() -> None:
+    (planned,) = plan(parse_arguments(["--test-type", "recovery"]))
+    assert (planned.eps, planned.users) == (100_000, 50_000)
+    (planned,) = plan(parse_arguments(["--test-type", "recovery", "--users", "70"]))
+    assert planned.users == 70
 
 
 def test_stress_plans_its_peak_load() -> None:
@@ -60,6 +68,7 @@ def test_several_engines_are_compared_by_capacity_of_windows_only() -> None:
         (["--target-eps", "0"], "not more than 0"),
         (["--duration", "soon"], "invalid float value"),
         (["--test-type", "speed"], "--test-type"),
+        (["--users", "100001"], "not between 1 and 100,000"),
         (["--duplicate-share", "2"], "not between 0 and 0.5"),
     ],
 )

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from streaming.benchmark.latency import LatencyRecorder, percentiles
-from streaming.benchmark.load import Load, Phase, user_name, users_of
+from streaming.benchmark.load import Load, Phase, user_name
 
 START_US = 1_764_000_059_000_000
 LOAD = Load("0b0e0000-0000-4000-8000-", START_US, (Phase(20_000, 1, measured=False), Phase(20_000, 3)))
@@ -20,7 +20,7 @@ def changes(load: Load, batch: int, delay_us: int) -> list[tuple[list[list[objec
         numbers = np.arange(begin, min(begin + batch, load.total))
         times = load.intended_us(numbers)
         changed = set()
-        for user, time_us in zip(users_of(numbers).tolist(), times.tolist(), strict=True):
+        for user, time_us in zip(load.turns.users_of(numbers).tolist(), times.tolist(), strict=True):
             window = (user_name(user), time_us // 60_000_000 * 60_000)
             state[window] += 1
             changed.add(window)

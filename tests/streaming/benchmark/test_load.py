@@ -3,20 +3,11 @@
 import datetime as dt
 
 import numpy as np
+import pytest
 
 from platform_assets.contracts.events import decode_event, encode_event, partition_key
-from streaming.benchmark.encoding import KEYS, EventEncoder
-from streaming.benchmark.load import (
-    BLOCK,
-    USERS,
-    Load,
-    Phase,
-    events_of_user_before,
-    number_of,
-    quarters_of,
-    user_name,
-    users_of,
-)
+from streaming.benchmark.encoding import EventEncoder
+from streaming.benchmark.load import MOST_USERS, PER_BLOCK, USERS, Load, Phase, Turns, quarters_of, user_name
 
 START_US = 1_764_000_000_000_007
 LOAD = Load("0b0e0000-0000-4000-8000-", START_US, (Phase(2_000, 1.5, measured=False), Phase(10_000, 2)), 100)
@@ -24,13 +15,14 @@ LOAD = Load("0b0e0000-0000-4000-8000-", START_US, (Phase(2_000, 1.5, measured=Fa
 
 def test_events_are_byte_for_byte_what_the_door_writes() -> None:
     numbers = np.array([0, 1, 2_999, 3_000, 22_999])
-    for number, value in zip(numbers.tolist(), EventEncoder(LOAD).encode(numbers), strict=True):
+    encoder = EventEncoder(LOAD)
+    for number, value in zip(numbers.tolist(), encoder.encode(numbers), strict=True):
         event = decode_event(value)
         assert encode_event(event) == value
         assert event.event_id == f"{LOAD.run}{number:012d}"
-        user = int(users_of(np.array([number]))[0])
+        user = int(LOAD.turns.users_of(np.array([number]))[0])
         assert event.user_id == user_name(user)
-        assert partition_key(event) == KEYS[user]
+        assert partition_key(event) == encoder.keys[user]
         assert event.payload["sales_value"] * 4 == quarters_of(np.array([number]))[0]
         assert event.occurred_at == event.received_at
         since_epoch = (event.occurred_at - dt.datetime(1970, 1, 1, tzinfo=dt.UTC)) // dt.timedelta(microseconds=1)
@@ -51,12 +43,18 @@ def test_due_counts_the_events_whose_intended_time_has_come() -> None:
         assert LOAD.due(at_us) == int((times <= at_us).sum())
 
 
-def test_number_of_a_users_event_is_the_inverse_of_counting_them() -> None:
-    numbers = np.arange(3 * BLOCK)
-    users = users_of(numbers)
-    ordinals = events_of_user_before(users, numbers)
-    assert (number_of(users, ordinals) == numbers).all()
-    assert np.bincount(users, minlength=USERS).tolist() == [24] * USERS
+@pytest.mark.parametrize("users", [7, USERS, MOST_USERS])
+def test_number_of_a_users_event_is_the_inverse_of_counting_them(users: int) -> None:
+    turns, numbers = Turns(users), np.arange(3 * PER_BLOCK * users)
+    whose = turns.users_of(numbers)
+    ordinals = turns.events_of_user_before(whose, numbers)
+    assert (turns.number_of(whose, ordinals) == numbers).all()
+    assert (np.bincount(whose, minlength=users) == 24).all()
+
+
+def test_names_of_all_users_have_one_width() -> None:
+    """They are patched into a template."""
+    assert len(user_name(0)) == len(user_name(MOST_USERS - 1))
 
 
 def test_duplicates_are_a_share_of_the_events_but_for_the_last_second() -> None:

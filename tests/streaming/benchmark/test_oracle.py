@@ -5,7 +5,7 @@ from collections import defaultdict
 import numpy as np
 import pytest
 
-from streaming.benchmark.load import Load, Phase, quarters_of, user_name, users_of
+from streaming.benchmark.load import Load, Phase, quarters_of, user_name
 from streaming.benchmark.oracle import Found, compare, expected_windows
 
 LOAD = Load("0b0e0000-0000-4000-8000-", 1_764_000_030_000_000, (Phase(200, 90),))
@@ -16,7 +16,7 @@ def plainly(events: int, twice: list[int]) -> list[Found]:
     for number in [*range(events), *twice]:
         one = np.array([number])
         start_ms = int(LOAD.intended_us(one)[0]) // 60_000_000 * 60_000
-        window = windows[user_name(int(users_of(one)[0])), start_ms]
+        window = windows[user_name(int(LOAD.turns.users_of(one)[0])), start_ms]
         window[0] += 1
         window[1] += float(quarters_of(one)[0]) / 4
     return [(user, start_ms, int(count), total) for (user, start_ms), (count, total) in windows.items()]

@@ -101,6 +101,21 @@ def test_missed_target_ends_with_1_and_a_report(tmp_path: Path) -> None:
     assert "MISSED" in shown
 
 
+@pytest.mark.integration
+def test_killed_workers_successor_has_every_window_as_it_would_have_been(tmp_path: Path) -> None:
+    report = tmp_path / "report.json"
+    run = start(
+        "--test-type", "recovery", "--target-eps", "2000", "--users", "300", "--duration", "36", "--json", str(report)
+    )  # fmt: skip
+    code, shown, found = finished(run, report)
+    assert code == 0, shown
+    assert (found["users"], found["sent"], found["lost"], found["duplicated"]) == (300, 76_000, 0, 0)
+    assert found["windows_match"] is True
+    # The session of the dead one has to run out, and its successor to start.
+    assert 1 < found["resumed_s"] <= found["recovery_s"] < 15
+    assert "after the kill, caught up after" in shown
+
+
 def test_broker_that_does_not_answer_ends_with_1_and_a_report(tmp_path: Path) -> None:
     report = tmp_path / "report.json"
     run = start("--test-type", "latency", "--bootstrap", f"127.0.0.1:{free_port()}", "--json", str(report))

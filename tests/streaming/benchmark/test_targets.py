@@ -40,6 +40,7 @@ PASSING = [
     {"test_type": TestType.LATENCY, "target_eps": 50_000, "latency_ms": milliseconds(60, 99)},
     {"test_type": TestType.LATENCY, "target_eps": 100_000, "latency_ms": milliseconds(500, 2_000)},
     {"test_type": TestType.STRESS, "recovery_s": 8.0},
+    {"test_type": TestType.RECOVERY, "resumed_s": 6.0, "recovery_s": 20.0},
     {"test_type": TestType.CAPACITY, "target_eps": None, "achieved_eps": 151_000},
     {"test_type": TestType.CAPACITY, "target_eps": None, "achieved_eps": 80_000, "raw_consume_eps": 300_000},
     {"test_type": TestType.CAPACITY, "target_eps": None, "duties": Duties.WINDOWS, "achieved_eps": 301_000},
@@ -58,6 +59,9 @@ MISSING = [
     ({"test_type": TestType.LATENCY, "target_eps": 50_000, "latency_ms": milliseconds(41, 160)}, "latency_ms.p99"),
     ({"test_type": TestType.LATENCY, "target_eps": 50_000, "latency_ms": None}, "latency_ms.p99: unknown"),
     ({"test_type": TestType.STRESS, "recovery_s": None}, "recovery_s"),
+    ({"test_type": TestType.RECOVERY, "resumed_s": 10.5, "recovery_s": 20.0}, "resumed_s"),
+    ({"test_type": TestType.RECOVERY, "resumed_s": None, "recovery_s": 20.0}, "resumed_s: unknown"),
+    ({"test_type": TestType.RECOVERY, "resumed_s": 6.0, "recovery_s": None}, "did not catch up after the kill"),
     ({"test_type": TestType.CAPACITY, "target_eps": None, "achieved_eps": 149_000}, "achieved_eps"),
     (
         {"test_type": TestType.CAPACITY, "target_eps": None, "achieved_eps": 151_000, "first_result_s": 5.1},

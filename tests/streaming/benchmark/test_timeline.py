@@ -74,3 +74,23 @@ def test_rate_over_a_filled_topic_leaves_the_first_arrival_out() -> None:
         timeline.add(second * MICROSECONDS, second * 100)
     assert timeline.rate() == 100
     assert Timeline([1], [100]).rate() is None
+
+
+def test_results_are_there_again_after_the_longest_silence_since_the_kill() -> None:
+    """What was on its way at the kill still arrives; results from then on come every 10 ms."""
+    progress = a_progress(steady(1_000, 10, 2), most_eps=5_000)
+    kill_us = START_US + 5 * MICROSECONDS
+    silent = range(kill_us + 30_000, kill_us + 4_000_000)
+    kept = [(at, done) for at, done in zip(*_columns(progress.timeline), strict=True) if at not in silent]
+    killed = Progress(progress.load, Timeline([at for at, _ in kept], [done for _, done in kept]))
+    assert killed.resumed_after_s(kill_us) == pytest.approx(4.0, abs=0.011)
+    assert killed.kept_up_after_s(kill_us + 3_000_000) == pytest.approx(1.0, abs=0.011)
+
+
+def test_results_that_never_come_again_have_no_time() -> None:
+    progress = a_progress(steady(1_000, 10, 2), most_eps=5_000)
+    assert progress.resumed_after_s(START_US + 60 * MICROSECONDS) is None
+
+
+def _columns(timeline: Timeline) -> tuple[list[int], list[int]]:
+    return timeline.times_us, timeline.records
