@@ -42,7 +42,7 @@ picture: $(INSTALLED)  ## the README's lineage picture, from the running UI (nee
 run-api: $(INSTALLED)  ## the API alone on port 8000 (needs a Kafka: ANALYTICS_KAFKA__BOOTSTRAP_SERVERS)
 	@$(BIN)/python -m api
 
-bench: $(INSTALLED)  ## measure the streaming tier; five minutes, exit 1 on a missed target (ARGS="--help")
+bench: $(INSTALLED)  ## measure the streaming tier; six minutes, exit 1 on a missed target (ARGS="--help")
 	@$(BIN)/python -m streaming.benchmark $(ARGS)
 
 bench-http: $(INSTALLED)  ## measure the front door over HTTP, beside plain FastAPI; three minutes (ARGS="--help")

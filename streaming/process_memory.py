@@ -12,8 +12,7 @@ def hand_back_free_memory() -> None:
     """Begin to, in a thread of its own; nothing where the C library has no `malloc_trim`.
 
     glibc keeps what was freed between pieces still in use. At 100,000 events/s a call takes 3 to 25 ms, without the
-    interpreter's lock; the worker's peak was 435 MB after a minute and 493 MB after three, where 550 MB were reached
-    in one.
+    interpreter's lock; the worker's peak after a minute was 286 MB, and 308 MB without.
     """
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
     if trim is None:
