@@ -219,7 +219,7 @@ class _Run:
                 found.recovery_s = _rounded(progress.recovery_s())
             elif self._killed_us is not None:
                 found.resumed_s = _rounded(progress.resumed_after_s(self._killed_us))
-                found.recovery_s = _rounded(progress.kept_up_after_s(self._killed_us))
+                found.recovery_s = _rounded(progress.recovered_after_s(self._killed_us))
 
 
 def _rounded(seconds: float | None) -> float | None:

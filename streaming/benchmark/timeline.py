@@ -106,6 +106,15 @@ class Progress:
         silences = [(after - before, after) for before, after in pairwise(times_us)]
         return (max(silences)[1] - kill_us) / MICROSECONDS if silences else None
 
+    def recovered_after_s(self, kill_us: int) -> float | None:
+        """Seconds from a kill until results are there again and the backlog is small; None if that never is."""
+        resumed_s = self.resumed_after_s(kill_us)
+        if resumed_s is None:
+            return None
+        # From there on: at the moment of the kill nothing was behind yet.
+        kept_up_s = self.kept_up_after_s(kill_us + round(resumed_s * MICROSECONDS))
+        return None if kept_up_s is None else resumed_s + kept_up_s
+
     def _ends(self) -> list[tuple[Phase, int]]:
         ends, end_us = [], self.load.start_us
         for phase in self.load.phases:
