@@ -104,8 +104,13 @@ def fill_in(browser: webdriver.Chrome, name: str, password: str) -> None:
     field.clear()
     field.send_keys(name)
     form.find_element(By.NAME, "password").send_keys(password)
+    browser.execute_script("window.isFormerPage = true")
     form.find_element(By.TAG_NAME, "button").click()
-    WebDriverWait(browser, PATIENCE_S).until(expected_conditions.staleness_of(form))
+    # Asked of the page and not of the form: chromedriver fails where it looks for an element of a document that is just
+    # being exchanged ("Node with given id does not belong to the document").
+    WebDriverWait(browser, PATIENCE_S).until(
+        lambda seen: seen.execute_script("return document.readyState === 'complete' && !window.isFormerPage")
+    )
 
 
 def picture(browser: webdriver.Chrome, name: str) -> None:
