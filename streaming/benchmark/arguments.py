@@ -1,7 +1,8 @@
 """The command line: what is measured, of which engine, under which load."""
 
 import argparse
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -149,7 +150,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--users",
-        type=_up_to(MOST_USERS),
+        type=_positive(int, MOST_USERS),
         metavar="N",
         help="different users, each with a window of its own in every minute (5,000; recovery 50,000)",
     )
@@ -180,26 +181,17 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _positive(kind: type[int] | type[float]) -> "type[int] | type[float]":
+def _positive(kind: type[int] | type[float], most: float = math.inf) -> "type[int] | type[float]":
     def read(text: str) -> float:
         value = kind(text)
         if value <= 0:
             raise argparse.ArgumentTypeError(f"{text} is not more than 0")
+        if value > most:
+            raise argparse.ArgumentTypeError(f"{text} is more than {most:,}")
         return value
 
     read.__name__ = kind.__name__  # argparse names it in "invalid int value"
     return read  # type: ignore[return-value]
-
-
-def _up_to(most: int) -> Callable[[str], int]:
-    def read(text: str) -> int:
-        value = int(text)
-        if not 0 < value <= most:
-            raise argparse.ArgumentTypeError(f"{text} is not between 1 and {most:,}")
-        return value
-
-    read.__name__ = "int"
-    return read
 
 
 def _share(text: str) -> float:

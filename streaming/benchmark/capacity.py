@@ -19,7 +19,7 @@ from streaming.benchmark.checking import check_landing, check_windows, measure_r
 from streaming.benchmark.cluster import GROUP_PREFIX, Cluster, cluster
 from streaming.benchmark.cpu import CpuMeter
 from streaming.benchmark.generator import SendProgress, Sent, generate
-from streaming.benchmark.load import MICROSECONDS, USERS, Load, Phase
+from streaming.benchmark.load import MICROSECONDS, Load, Phase
 from streaming.benchmark.oracle import Found
 from streaming.benchmark.paced import LOOK_EVERY_S, SPAWN_S, STANDSTILL_S, Say, a_load
 from streaming.benchmark.platform_worker import Duties, platform_worker
@@ -71,7 +71,7 @@ def default_events(engine: Engine) -> int:
     return DEFAULT_EVENTS.get(engine, DEFAULT_EVENTS_OF_OTHERS)
 
 
-def backlog_of(events: int, duplicate_share: float, users: int = USERS) -> Load:
+def backlog_of(events: int, duplicate_share: float, users: int) -> Load:
     """A load whose last event was due now."""
     eps = max(1, events // EVENT_TIME_S)
     seconds = events / eps

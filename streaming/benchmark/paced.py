@@ -1,5 +1,6 @@
 """A paced measurement: load on a schedule, the worker under it, and a consumer of its results."""
 
+import math
 import time
 import uuid
 from collections.abc import Callable
@@ -110,9 +111,8 @@ class _Run:
         self._sent: Sent | None = None
         self._at = SendProgress(0, 0, 0)
         self._cpu = CpuMeter({"worker": worker.process, "broker": log.broker})
-        self._kill_due_us: int | None = None
-        if measurement.test_type is TestType.RECOVERY:
-            self._kill_due_us = load.start_us + round(load.duration_s / 2 * MICROSECONDS)
+        is_to_be_killed = measurement.test_type is TestType.RECOVERY
+        self._kill_at_us = load.start_us + load.duration_s / 2 * MICROSECONDS if is_to_be_killed else math.inf
         self._killed_us: int | None = None
 
     def follow(self) -> tuple[PacedRun, Sent]:
@@ -156,7 +156,7 @@ class _Run:
                 self._cpu.start()
             if now_us >= end_us:
                 self._cpu.stop()
-            if self._kill_due_us is not None and now_us >= self._kill_due_us:
+            if self._killed_us is None and now_us >= self._kill_at_us:
                 self._kill_worker()
             self._sample_memory(now_us)
             self._show(now_us)
@@ -178,7 +178,7 @@ class _Run:
         # What a core did belongs to one process: the meter stops with the first.
         self._cpu.stop()
         self._measurement.worker_peak_rss_mb = self._worker.process.peak_rss_mb()
-        self._kill_due_us, self._killed_us = None, time.time_ns() // 1000
+        self._killed_us = time.time_ns() // 1000
         self._worker.kill_and_start_again()
 
     def _sample_memory(self, now_us: int) -> None:

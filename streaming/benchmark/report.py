@@ -14,17 +14,16 @@ class Measurement(msgspec.Struct, kw_only=True):
     """One engine under one load. What is null was not reached or does not apply; `error` says why a run ended early.
 
     `achieved_eps` is measured where results come out: events after the warm-up, over the time from the result that
-    contains the first of them to the one that contains the last, never less than the schedule's length. `sent`,
-    `lost` and `duplicated` count distinct events, the warm-up included; `resent` went out twice on purpose.
-    `processed` counts records, as the engine's positions do. `backlog_s` is what was due and unprocessed when the
-    schedule ended, in seconds of the target rate. `resumed_s` is how long after its kill the
-    results of a killed worker's successor arrive, `recovery_s` how long until the load is kept up with again, after the
-    kill or the peak. `first_result_s` is how long the worker took from the start of its
-    process to its first result, where events waited for it. `linger_ms` is what the producer waits for a batch to
-    fill. `latency_ms` is of every tenth user's events, `delivery_ms` the part of it between the worker's emission of
-    an update and its arrival. `worker_rss_mb` is the worker's memory at ten even steps of the schedule. `cpu_cores`
-    says how many cores each process kept busy while the load ran, `machine` everything on it;
-    `worker_cpu_us_per_event` is less noisy than a rate where others use the machine too.
+    contains the first of them to the one that contains the last, never less than the schedule's length. `sent`, `lost`
+    and `duplicated` count distinct events, the warm-up included; `resent` went out twice on purpose. `processed` counts
+    records, as the engine's positions do. `backlog_s` is what was due and unprocessed when the schedule ended, in
+    seconds of the target rate. `resumed_s` is how long after its kill the results of a killed worker's successor
+    arrive, `recovery_s` how long until the load is kept up with again, after the kill or the peak. `first_result_s` is
+    how long the worker took from the start of its process to its first result, where events waited for it. `linger_ms`
+    is what the producer waits for a batch to fill. `latency_ms` is of every tenth user's events, `delivery_ms` the part
+    of it between the worker's emission of an update and its arrival. `worker_rss_mb` is the worker's memory at ten even
+    steps of the schedule. `cpu_cores` says how many cores each process kept busy while the load ran, `machine`
+    everything on it; `worker_cpu_us_per_event` is less noisy than a rate where others use the machine too.
     """
 
     engine: Engine

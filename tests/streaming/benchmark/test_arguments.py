@@ -68,7 +68,7 @@ def test_several_engines_are_compared_by_capacity_of_windows_only() -> None:
         (["--target-eps", "0"], "not more than 0"),
         (["--duration", "soon"], "invalid float value"),
         (["--test-type", "speed"], "--test-type"),
-        (["--users", "100001"], "not between 1 and 100,000"),
+        (["--users", "100001"], "more than 100,000"),
         (["--duplicate-share", "2"], "not between 0 and 0.5"),
     ],
 )

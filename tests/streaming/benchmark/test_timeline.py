@@ -81,7 +81,11 @@ def test_results_are_there_again_after_the_longest_silence_since_the_kill() -> N
     progress = a_progress(steady(1_000, 10, 2), most_eps=5_000)
     kill_us = START_US + 5 * MICROSECONDS
     silent = range(kill_us + 30_000, kill_us + 4_000_000)
-    kept = [(at, done) for at, done in zip(*_columns(progress.timeline), strict=True) if at not in silent]
+    kept = [
+        (at, done)
+        for at, done in zip(progress.timeline.times_us, progress.timeline.records, strict=True)
+        if at not in silent
+    ]
     killed = Progress(progress.load, Timeline([at for at, _ in kept], [done for _, done in kept]))
     assert killed.resumed_after_s(kill_us) == pytest.approx(4.0, abs=0.011)
     assert killed.recovered_after_s(kill_us) == pytest.approx(4.0, abs=0.011)
@@ -91,7 +95,3 @@ def test_results_that_never_come_again_have_no_time() -> None:
     progress = a_progress(steady(1_000, 10, 2), most_eps=5_000)
     assert progress.resumed_after_s(START_US + 60 * MICROSECONDS) is None
     assert progress.recovered_after_s(START_US + 60 * MICROSECONDS) is None
-
-
-def _columns(timeline: Timeline) -> tuple[list[int], list[int]]:
-    return timeline.times_us, timeline.records
