@@ -83,10 +83,11 @@ class Ledger:
         )
 
     def start(self) -> "Ledger":
-        """Begin to send; returns itself."""
+        """Begin to send; returns itself once every partition has events, so that there is something to recover."""
         self._stop.clear()
         self._thread = threading.Thread(target=self._run, name="ledger", daemon=True)
         self._thread.start()
+        wait_until(lambda: len(self._ends) == EVENTS.partitions, "events acknowledged in every partition", 30)
         return self
 
     def pause(self) -> None:
