@@ -11,6 +11,7 @@ from typing import Any, get_args
 import msgspec
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from platform_assets.contracts.events import EARLIEST, LATEST, Identifier
@@ -56,6 +57,12 @@ def text_lengths(texts: pa.Array) -> NDArray[np.int64]:
 def are_null(texts: pa.Array) -> Mask:
     """True where a text is null."""
     mask: Mask = texts.is_null().to_numpy(zero_copy_only=False)
+    return mask
+
+
+def are_among(texts: pa.Array, values: Collection[str]) -> Mask:
+    """True where a text is one of these values."""
+    mask: Mask = pc.is_in(texts, pa.array(list(values), pa.string())).to_numpy(zero_copy_only=False)
     return mask
 
 

@@ -24,7 +24,7 @@ from platform_assets.contracts.topics import EVENTS, REJECTED
 from platform_assets.contracts.windows import PartUpdates, decode_parts
 from resources.event_schemas.in_force import NO_SCHEMAS, SchemasInForce, WatchedSchemas
 from resources.landing_zone import arrow_schema
-from streaming.event_columns import TEXT_FIELDS, EventColumns
+from streaming.event_columns import EventColumns
 from streaming.event_decoding import decode_records
 from streaming.one_by_one import NOT_DECODABLE, Refused, microseconds
 from streaming.record_batch import RecordBatch
@@ -119,7 +119,7 @@ def decode_events_together(
 def _event_rows(
     events: EventColumns, log: str, partitions: NDArray[np.int64], offsets: NDArray[np.int64]
 ) -> pa.RecordBatch:
-    columns = {name: events.array(name) for name in TEXT_FIELDS}
+    columns = dict(events.texts)
     columns["schema_version"] = pa.array(events.schema_versions, pa.int32())
     columns["payload"] = pa.array(events.payloads, pa.string())
     columns["occurred_at"] = _array(events.occurred_us, EVENT_SCHEMA.field("occurred_at").type)

@@ -47,12 +47,10 @@ class EventColumns:
     offsets: NDArray[np.int64]
     occurred_us: NDArray[np.int64]
     received_us: NDArray[np.int64]
-    schema_versions: list[int] = field(repr=False)
-    payloads: list[JsonText] = field(repr=False)
-    texts: Mapping[str, list[str | None]] = field(repr=False)
+    schema_versions: NDArray[np.int32] = field(repr=False)
+    payloads: Sequence[JsonText] = field(repr=False)
+    texts: Mapping[str, pa.StringArray] = field(repr=False)
     """By field, each of `TEXT_FIELDS`."""
-    arrays: dict[str, pa.Array] = field(default_factory=dict, repr=False)
-    """String arrays of some of the texts, as far as they were needed already."""
     known_hashes: NDArray[np.uint64] | None = field(default=None, repr=False)
 
     def __len__(self) -> int:
@@ -61,24 +59,23 @@ class EventColumns:
 
     def column(self, name: str) -> list[str | None]:
         """The values of a text field of the envelope; raises KeyError for any other name."""
-        return self.texts[name]
+        if name not in self._columns:
+            self._columns[name] = self.texts[name].to_pylist()
+        return self._columns[name]
 
-    def array(self, name: str) -> pa.Array:
-        """A text field of the envelope as a string array."""
-        if name not in self.arrays:
-            self.arrays[name] = pa.array(self.texts[name], pa.string())
-        return self.arrays[name]
+    @cached_property
+    def _columns(self) -> dict[str, list[str | None]]:
+        return {}
 
     def take(self, rows: NDArray[np.int64]) -> "EventColumns":
         """The events at these positions, in this order."""
-        places = rows.tolist()
         return EventColumns(
             self.offsets[rows],
             self.occurred_us[rows],
             self.received_us[rows],
-            [self.schema_versions[row] for row in places],
-            [self.payloads[row] for row in places],
-            {name: [values[row] for row in places] for name, values in self.texts.items()},
+            self.schema_versions[rows],
+            [self.payloads[row] for row in rows.tolist()],
+            {name: values.take(pa.array(rows)) for name, values in self.texts.items()},
         )
 
     def part(self, begin: int, end: int, offsets: NDArray[np.int64]) -> "EventColumns":
@@ -96,7 +93,7 @@ class EventColumns:
     @cached_property
     def id_hashes(self) -> NDArray[np.uint64]:
         """The event ids as 64-bit hashes that are the same in every process."""
-        return self.known_hashes if self.known_hashes is not None else hash_ids(self.array("event_id"))
+        return self.known_hashes if self.known_hashes is not None else hash_ids(self.texts["event_id"])
 
     def payload_values(
         self, fields: Sequence[str], event_names: frozenset[str] | None = None, *, absent: object = None
@@ -108,10 +105,9 @@ class EventColumns:
         if event_names is None:
             rows, chosen = np.arange(len(self), dtype=np.int64), self.payloads
         else:
-            places = [row for row, name in enumerate(self.texts["event_name"]) if name in event_names]
+            places = [row for row, name in enumerate(self.column("event_name")) if name in event_names]
             rows, chosen = np.array(places, np.int64), [self.payloads[row] for row in places]
-        decode = _selecting_decoder(tuple(fields), absent).decode
-        selected = [decode(payload) for payload in chosen]
+        selected = list(map(_selecting_decoder(tuple(fields), absent).decode, chosen))
         return SelectedPayloads(
             rows, {name: list(map(attrgetter(_slot(n)), selected)) for n, name in enumerate(fields)}
         )
@@ -136,8 +132,8 @@ def in_order_of_offsets(first: EventColumns, second: EventColumns) -> EventColum
         offsets,
         np.concatenate([first.occurred_us, second.occurred_us]),
         np.concatenate([first.received_us, second.received_us]),
-        first.schema_versions + second.schema_versions,
-        first.payloads + second.payloads,
-        {name: first.texts[name] + second.texts[name] for name in TEXT_FIELDS},
+        np.concatenate([first.schema_versions, second.schema_versions]),
+        [*first.payloads, *second.payloads],
+        {name: pa.concat_arrays([first.texts[name], second.texts[name]]) for name in TEXT_FIELDS},
     )
     return both.take(np.argsort(offsets, kind="stable"))

@@ -27,7 +27,7 @@ def _columns(rows: pa.RecordBatch) -> EventColumns:
         rows["kafka_offset"].to_numpy(),
         rows["occurred_at"].view(pa.int64()).to_numpy(),
         rows["received_at"].view(pa.int64()).to_numpy(),
-        rows["schema_version"].to_pylist(),
+        rows["schema_version"].to_numpy(),
         [payload.encode() for payload in rows["payload"].to_pylist()],
-        {name: rows[name].to_pylist() for name in TEXT_FIELDS},
+        {name: rows[name] for name in TEXT_FIELDS},
     )

@@ -3,10 +3,10 @@
 import datetime as dt
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
 import msgspec
 import numpy as np
+import pyarrow as pa
 
 from platform_assets.contracts.events import Event, InvalidEvent, decode_event, encode_payload
 from resources.event_schemas.in_force import SchemasInForce
@@ -69,14 +69,15 @@ def _accepted(offset: int, value: bytes | None, schemas: SchemasInForce) -> _Acc
 
 
 def _columns_of(accepted: list[_Accepted]) -> EventColumns:
-    texts: dict[str, list[Any]] = {name: [getattr(one.event, name) for one in accepted] for name in TEXT_FIELDS}
+    texts: dict[str, list[str | None]] = {name: [getattr(one.event, name) for one in accepted] for name in TEXT_FIELDS}
+    texts["event_type"] = [one.event.event_type.value for one in accepted]
     return EventColumns(
         np.array([one.offset for one in accepted], np.int64),
         np.array([one.occurred_us for one in accepted], np.int64),
         np.array([one.received_us for one in accepted], np.int64),
-        [one.event.schema_version for one in accepted],
+        np.array([one.event.schema_version for one in accepted], np.int32),
         [one.payload for one in accepted],
-        texts | {"event_type": [one.event.event_type.value for one in accepted]},
+        {name: pa.array(values, pa.string()) for name, values in texts.items()},
     )
 
 

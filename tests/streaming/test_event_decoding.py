@@ -109,6 +109,9 @@ def test_decoding_in_bulk_equals_the_contract_record_by_record(values: list[byte
     cut = data.draw(st.integers(0, len(values)))
     check_against_oracle(values[:cut])
     check_against_oracle(values[cut:])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(event_decoding, "_TOGETHER", data.draw(st.integers(1, 3)))
+        check_against_oracle(values)
 
 
 GOOD = encode_event(an_event("g"))
