@@ -41,8 +41,10 @@ LEANS_ON: tuple[str, ...] = (
     "aiokafka.consumer.fetcher.Fetcher._update_fetch_positions",
     "aiokafka.consumer.fetcher.Fetcher.fetched_records",
     "aiokafka.consumer.subscription_state.TopicPartitionState",
+    "faust.transport.conductor.ConductorCompiler.build",
     "faust.transport.consumer.Consumer.ack",
     "faust.transport.consumer.Consumer.getmany",
+    "faust.transport.consumer.Consumer.on_buffer_full",
     "faust.transport.consumer.Consumer.perform_seek",
     "faust.transport.consumer.Consumer.wait_empty",
     "faust.transport.consumer.Consumer._add_gap",
@@ -170,6 +172,15 @@ class BatchConsumer(driver.Consumer):
             tp,
             generation_id=self.app.consumer_generation_id,
         )
+
+    def on_buffer_full(self, tp: TP) -> None:
+        """Go on fetching a partition whose stream has batches waiting; where the queue is full, Faust waits.
+
+        Faust's own takes the partition out of the fetch and puts it back without a word: the fetch under way went on
+        waiting for other partitions' records, for up to a second with this one's at hand.
+        """
+        if tp.topic not in self.batches.topics:
+            super().on_buffer_full(tp)
 
     async def perform_seek(self) -> None:
         """Seek every assigned partition: batch topics to their landed position, others to the group's offset."""

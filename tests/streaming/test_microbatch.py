@@ -27,8 +27,10 @@ DIGESTS: dict[str, str] = {
     "aiokafka.consumer.fetcher.Fetcher._update_fetch_positions": "3750fdb3cc075393",
     "aiokafka.consumer.fetcher.Fetcher.fetched_records": "b4ecba13bb50c17a",
     "aiokafka.consumer.subscription_state.TopicPartitionState": "f1d3292996633525",
+    "faust.transport.conductor.ConductorCompiler.build": "d8a7a7526ea3ecc2",
     "faust.transport.consumer.Consumer.ack": "2f4c7eb0884498ef",
     "faust.transport.consumer.Consumer.getmany": "f6b31e4d8a43d02e",
+    "faust.transport.consumer.Consumer.on_buffer_full": "e208d4e5463ff9af",
     "faust.transport.consumer.Consumer.perform_seek": "d98522034ac0c830",
     "faust.transport.consumer.Consumer.wait_empty": "10ce4b4f5b5ec453",
     "faust.transport.consumer.Consumer._add_gap": "2071c0b9abd40afd",
@@ -95,3 +97,19 @@ def test_transport_refuses_an_app_without_its_configuration() -> None:
         app.transport.create_consumer(app.topics.on_message)
     use_batches(app, MicroBatches({"t": 0.0}, NoPositions()))
     assert app.micro_batches.topics == {"t"}
+
+
+def test_partition_whose_stream_has_batches_waiting_stays_in_the_fetch() -> None:
+    """A fetch under way is not told when it is put back, and waits for other partitions' records meanwhile."""
+    app: Any = faust.App("batches", broker="kafkabatch://localhost:1", store="memory://")
+    use_batches(app, MicroBatches({"batched": 0.0}, NoPositions()))
+    consumer = app.transport.create_consumer(
+        app.topics.on_message,
+        on_partitions_revoked=app.on_partitions_revoked,
+        on_partitions_assigned=app.on_partitions_assigned,
+    )
+    batched, plain = TP("batched", 0), TP("plain", 0)
+    consumer._set_active_tps({batched, plain})
+    consumer.on_buffer_full(batched)
+    consumer.on_buffer_full(plain)
+    assert consumer._active_partitions == {batched}
