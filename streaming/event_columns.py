@@ -51,7 +51,8 @@ class EventColumns:
     payloads: Sequence[JsonText] = field(repr=False)
     texts: Mapping[str, pa.StringArray] = field(repr=False)
     """By field, each of `TEXT_FIELDS`."""
-    known_hashes: NDArray[np.uint64] | None = field(default=None, repr=False)
+    whole: "tuple[EventColumns, int] | None" = field(default=None, repr=False)
+    """The events that these are a part of, and where they begin in them."""
 
     def __len__(self) -> int:
         """The number of events."""
@@ -87,13 +88,21 @@ class EventColumns:
             self.schema_versions[begin:end],
             self.payloads[begin:end],
             {name: values[begin:end] for name, values in self.texts.items()},
-            known_hashes=self.id_hashes[begin:end],
+            whole=(self, begin),
         )
 
     @cached_property
     def id_hashes(self) -> NDArray[np.uint64]:
         """The event ids as 64-bit hashes that are the same in every process."""
-        return self.known_hashes if self.known_hashes is not None else hash_ids(self.texts["event_id"])
+        if self.whole is None:
+            return hash_ids(self.texts["event_id"])
+        events, begin = self.whole
+        return events.id_hashes[begin : begin + len(self)]
+
+    @cached_property
+    def distinct_event_names(self) -> frozenset[str]:
+        """The names that occur."""
+        return frozenset(self.texts["event_name"].unique().to_pylist())
 
     def payload_values(
         self, fields: Sequence[str], event_names: frozenset[str] | None = None, *, absent: object = None

@@ -1,6 +1,6 @@
 """The events of a micro-batch as the window engine reads them."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -38,9 +38,10 @@ class Needed:
 class WindowColumns:
     """Decoded events behind the engine's `EventColumns`."""
 
-    def __init__(self, events: EventColumns, needed: Needed) -> None:
+    def __init__(self, events: EventColumns, definitions: Collection[WindowDefinition]) -> None:
+        """`definitions` are those that will read them."""
         self._events = events
-        self._needed = needed
+        self._definitions = definitions
 
     @property
     def offsets(self) -> Ints:
@@ -69,6 +70,11 @@ class WindowColumns:
         """Names of the events."""
         return self._events.column("event_name")  # type: ignore[return-value]  # the one text that is never null
 
+    @property
+    def distinct_event_names(self) -> frozenset[str]:
+        """The names that occur."""
+        return self._events.distinct_event_names
+
     def values(self, field: str, event_names: frozenset[str] | None) -> Sequence[Any]:
         """A field of every event: the partition key from the envelope, others from the payload, else the envelope."""
         if field == PARTITION_KEY_FIELD:
@@ -77,7 +83,15 @@ class WindowColumns:
 
     @cached_property
     def _payload_values(self) -> dict[str, list[Any]]:
-        selected = self._events.payload_values(self._needed.fields, self._needed.event_names, absent=MISSING)
+        # A definition that takes none of these events does not ask; each field takes 0.02 to 0.05 µs an event.
+        present = self.distinct_event_names
+        asking = [
+            definition
+            for definition in self._definitions
+            if definition.event_names is None or not definition.event_names.isdisjoint(present)
+        ]
+        needed = Needed.by(asking)
+        selected = self._events.payload_values(needed.fields, needed.event_names, absent=MISSING)
         values: dict[str, list[Any]] = dict(selected.columns)
         if len(selected.rows) < len(self._events):
             rows = selected.rows.tolist()

@@ -155,6 +155,7 @@ class _EventColumns:
         self.received_ms: Ints = np.array([_milliseconds(event.received_at) for event in events], dtype=np.int64)
         self.id_hashes: Hashes = hash_ids(pa.array([event.event_id for event in events], pa.string()))
         self.event_names: Sequence[str] = [event.event_name for event in events]
+        self.distinct_event_names = frozenset(self.event_names)
 
     def values(self, field: str, event_names: frozenset[str] | None) -> Sequence[Any]:
         return [_value(event, field) for event in self._events]

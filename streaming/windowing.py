@@ -31,7 +31,7 @@ from streaming.decoding import DecodedBatch
 from streaming.event_columns import EventColumns
 from streaming.sink import Admission
 from streaming.stage import Emission, Outgoing, Restored, Saved, Tally
-from streaming.window_columns import Needed, WindowColumns, from_offset
+from streaming.window_columns import WindowColumns, from_offset
 
 # A row is some 60 bytes of JSON; a broker takes records of 1 MB unless told otherwise.
 ROWS_PER_RECORD = 4_000
@@ -92,7 +92,6 @@ class WindowStage:
         `end_of_log` where its log ended in the last answer, whose records may still be on their way.
         """
         self._definitions = {definition.name: definition for definition in definitions}
-        self._needed = Needed.by(definitions)
         self._own = [name for name, found in self._definitions.items() if found.is_partitioned_like_the_topic]
         self._parted = [name for name in self._definitions if name not in self._own]
         self._part_columns = {
@@ -162,7 +161,7 @@ class WindowStage:
         """Take what is new of these events into the windows."""
         events = from_offset(events, owned.position)
         if len(events):
-            taken = owned.windows.process(WindowColumns(events, self._needed))
+            taken = owned.windows.process(WindowColumns(events, self._definitions.values()))
             owned.late_count += len(taken.late)
             owned.duplicate_count += taken.duplicates
             if taken.late:

@@ -51,6 +51,11 @@ class EventColumns(Protocol):
         """Names of the events."""
         ...
 
+    @property
+    def distinct_event_names(self) -> frozenset[str]:
+        """The names that occur."""
+        ...
+
     def values(self, field: str, event_names: frozenset[str] | None) -> Sequence[Any]:
         """A field of every record: from the payload, else from the envelope, else MISSING.
 

@@ -160,7 +160,7 @@ def _add(windows: Windows, records: EventColumns, before_ms: Ints, first: Mask |
     """Add a batch to the windows of one definition; returns the positions of events that are late for it."""
     definition = windows.definition
     names = definition.event_names
-    if names is not None and names.isdisjoint(records.event_names):
+    if names is not None and names.isdisjoint(records.distinct_event_names):
         return []
     keys: Sequence[Any] = records.values(definition.key_field, names)
     if not keys:
@@ -170,7 +170,7 @@ def _add(windows: Windows, records: EventColumns, before_ms: Ints, first: Mask |
         keys = [key_text(key) for key in keys]
         kinds = set(map(type, keys))
     chosen = first
-    if names is not None and not names.issuperset(records.event_names):
+    if names is not None and not names >= records.distinct_event_names:
         named = np.fromiter((name in names for name in records.event_names), dtype=np.bool_, count=len(keys))
         chosen = named if chosen is None else chosen & named
     if Missing in kinds:

@@ -32,7 +32,7 @@ def decoded(*changes: dict[str, Any]) -> EventColumns:
 
 
 def columns(events: EventColumns, *definitions: WindowDefinition) -> WindowColumns:
-    return WindowColumns(events, Needed.by(definitions))
+    return WindowColumns(events, definitions)
 
 
 def test_fields_that_definitions_read_are_those_of_keys_and_aggregates_once_each() -> None:
@@ -45,6 +45,18 @@ def test_events_that_are_read_are_those_of_any_definition() -> None:
     bought, seen = frozenset({"bought"}), frozenset({"seen"})
     assert Needed.by([defined("a", names=bought), defined("b", names=seen)]).event_names == bought | seen
     assert Needed.by([defined("a", names=bought), defined("b")]).event_names is None
+
+
+def test_fields_of_definitions_that_take_none_of_the_events_are_not_read() -> None:
+    """Nobody asks for them; a batch that brings one of their events has them."""
+    everything, bought = defined("user_id", "price"), defined("store_id", "units", names=frozenset({"bought"}))
+    viewed = {"event_name": "page_view", "payload": {"price": 1.5, "units": 1, "store_id": "s1"}}
+    alone = columns(decoded(viewed), everything, bought)
+    assert alone.values("price", None) == [1.5]
+    assert "units" not in alone._payload_values
+    mixed = columns(decoded(viewed, viewed | {"event_name": "bought"}), everything, bought)
+    assert mixed.values("price", None) == [1.5, 1.5]
+    assert mixed.values("units", bought.event_names)[1] == 1
 
 
 def test_field_comes_from_the_payload_else_from_the_envelope() -> None:

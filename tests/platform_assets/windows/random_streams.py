@@ -62,6 +62,10 @@ class RecordColumns:
     def event_names(self) -> Sequence[str]:
         return [record.event_name for record in self.records]
 
+    @property
+    def distinct_event_names(self) -> frozenset[str]:
+        return frozenset(self.event_names)
+
     def values(self, field: str, event_names: frozenset[str] | None) -> Sequence[Any]:
         return [
             record.fields.get(field, MISSING) if event_names is None or record.event_name in event_names else MISSING
