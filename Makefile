@@ -76,8 +76,9 @@ test-integration: manifest  ## real Kafka, Postgres, Chromium, and whole platfor
 	$(BIN)/pytest -m "integration and not alone" -n 2 $(ARGS)
 	$(BIN)/pytest -m "integration and alone" $(ARGS)
 
-faults: $(INSTALLED)  ## 20 seeded rounds of every fault, on the embedded broker and on Kafka (FAULT_ROUNDS, FAULT_SEED)
-	FAULT_ROUNDS=$${FAULT_ROUNDS:-20} $(BIN)/pytest tests/faults -n 2 $(ARGS)
+faults: manifest  ## 20 seeded rounds of every fault, on the embedded broker and on Kafka (FAULT_ROUNDS, FAULT_SEED)
+	FAULT_ROUNDS=$${FAULT_ROUNDS:-20} $(BIN)/pytest tests/faults -m "not alone" -n 2 $(ARGS)
+	FAULT_ROUNDS=$${FAULT_ROUNDS:-20} $(BIN)/pytest tests/faults -m alone $(ARGS)
 
 check: lint type-check secrets-scan manifest  ## lint, types, architecture, contracts, SQL, definitions
 	$(BIN)/lint-imports
