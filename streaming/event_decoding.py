@@ -32,7 +32,7 @@ from resources.event_schemas.in_force import NO_SCHEMAS, SchemasInForce
 from streaming.column_checks import Mask, are_among, are_null, doubtful_identifiers, misfits, read_times, text_lengths
 from streaming.event_columns import TEXT_FIELDS, EventColumns, JsonText, in_order_of_offsets
 from streaming.one_by_one import Refused, decode_one_by_one
-from streaming.payload_decoding import decode_each, decode_payloads, without
+from streaming.payload_decoding import decode_each, decode_payloads, read_payload, without
 from streaming.record_batch import LogRecord
 
 _IDENTIFIERS = ("event_id", "user_id", "session_id", "correlation_id")
@@ -69,7 +69,6 @@ class _Envelope(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, gc=Fal
 
 
 _decode_envelope = msgspec.json.Decoder(_Envelope).decode
-_decode_payload = msgspec.json.Decoder(dict[str, Any]).decode
 
 
 def decode_records(
@@ -115,14 +114,14 @@ def _decoded(values: Sequence[bytes], *, land: bool) -> _Decoded:
     ]
     if len(parts) == 1:
         return parts[0]
-    firsts = np.cumsum([0, *(len(part.places) for part in parts)]).tolist()
+    firsts = np.cumsum([0, *(len(part.places) for part in parts[:-1])]).tolist()
     return _Decoded(
         np.concatenate([part.places for part in parts]),
         {name: pa.concat_arrays([part.texts[name] for part in parts]) for name in parts[0].texts},
         np.concatenate([part.schema_versions for part in parts]),
         list(chain.from_iterable(part.raw_payloads for part in parts)),
         list(chain.from_iterable(part.payloads for part in parts)),
-        np.concatenate([part.doubtful + first for part, first in zip(parts, firsts, strict=False)]),
+        np.concatenate([part.doubtful + first for part, first in zip(parts, firsts, strict=True)]),
     )
 
 
@@ -211,11 +210,11 @@ def _misfits_of_schemas(
 ) -> list[int]:
     """The rows whose payload does not fit the schema of its event name."""
     # Where no name of the batch has a schema, an event costs the look for its name, 0.004 µs.
-    if not schemas.names or schemas.names.isdisjoint(columns.texts["event_name"].unique().to_pylist()):
+    if not schemas.names or schemas.names.isdisjoint(columns.distinct_event_names):
         return []
     return [
         row
         for row, name in enumerate(columns.column("event_name"))
         if name in schemas.names
-        and schemas.fault(name, _decode_payload(raw_payloads[row]), int(columns.received_us[row])) is not None
+        and schemas.fault(name, read_payload(raw_payloads[row]), int(columns.received_us[row])) is not None
     ]

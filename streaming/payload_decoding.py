@@ -18,7 +18,9 @@ from platform_assets.contracts.payloads import PAYLOAD_CONTRACTS
 from streaming.event_columns import JsonText
 from streaming.one_by_one import NOT_DECODABLE
 
-_decode = msgspec.json.Decoder(dict[str, Any]).decode
+read_payload = msgspec.json.Decoder(dict[str, Any]).decode
+"""Any payload that is a JSON object, whatever its event name promises."""
+
 _encode = msgspec.json.Encoder().encode
 _contract_decoders = {name: msgspec.json.Decoder(contract).decode for name, contract in PAYLOAD_CONTRACTS.items()}
 
@@ -69,7 +71,7 @@ def decode_payloads(names: Sequence[str], raw_payloads: Sequence[msgspec.Raw], *
     """
     places: Sequence[int] = range(len(raw_payloads))
     has_contracts = not _contract_decoders.keys().isdisjoint(names)
-    decoders = [_contract_decoders.get(name, _decode) for name in names] if has_contracts else repeat(_decode)
+    decoders = [_contract_decoders.get(name, read_payload) for name in names] if has_contracts else repeat(read_payload)
     contents, failed = decode_each(call, decoders, raw_payloads)
     names, raw_payloads, places = without(names, failed), without(raw_payloads, failed), without(places, failed)
     written: list[bytes] | None = None
@@ -92,7 +94,7 @@ def _written(name: str, raw: msgspec.Raw, content: object) -> bytes:
     text = _encode(content)
     if name not in _contract_decoders or text == bytes(raw):
         return text
-    payload = _decode(raw)
+    payload = read_payload(raw)
     check_payload(name, payload)
     return _encode(payload)
 
@@ -130,7 +132,7 @@ def _brackets(text: bytes) -> int:
 
 def _is_kept(event_name: str, raw_payload: msgspec.Raw) -> bool:
     try:
-        check_payload(event_name, _decode(raw_payload))
+        check_payload(event_name, read_payload(raw_payload))
     except NOT_DECODABLE:
         return False
     return True
