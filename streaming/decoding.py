@@ -89,7 +89,7 @@ def decode_events_together(
     milliseconds at 20,000 a second. Without `land` there are no rows. What does not fit `schemas` is rejected too.
     """
     records = [record for batch in batches for record in batch.records]
-    offsets = np.concatenate([np.array(batch.offsets, np.int64) for batch in batches])
+    offsets = np.concatenate([batch.offsets for batch in batches])
     partitions = np.repeat([batch.partition for batch in batches], [len(batch.records) for batch in batches])
     # Counted on over the batches, whose own offsets repeat each other's.
     events, refused = decode_records(records, np.arange(len(records), dtype=np.int64), land=land, schemas=schemas)
