@@ -6,8 +6,6 @@ counted: of many payloads together, since none can make up for what another has 
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from itertools import repeat
-from operator import call
 from typing import Any, TypeVar
 
 import msgspec
@@ -69,34 +67,35 @@ def decode_payloads(names: Sequence[str], raw_payloads: Sequence[msgspec.Raw], *
 
     With `write` their texts are as `encode_payload` writes them, else as they were sent.
     """
-    places: Sequence[int] = range(len(raw_payloads))
-    has_contracts = not _contract_decoders.keys().isdisjoint(names)
-    decoders = [_contract_decoders.get(name, read_payload) for name in names] if has_contracts else repeat(read_payload)
-    contents, failed = decode_each(call, decoders, raw_payloads)
-    names, raw_payloads, places = without(names, failed), without(raw_payloads, failed), without(places, failed)
     written: list[bytes] | None = None
-    if has_contracts:
-        written, failed = decode_each(_written, names, raw_payloads, contents)
-        names, raw_payloads, places = without(names, failed), without(raw_payloads, failed), without(places, failed)
-        contents = list(without(contents, failed))
-    elif write:
-        written = list(map(_encode, contents))
+    if _contract_decoders.keys().isdisjoint(names):
+        contents, failed = decode_each(read_payload, raw_payloads)
+        if write:
+            written = list(map(_encode, contents))
+    else:
+        read, failed = decode_each(_read_by_contract, names, raw_payloads)
+        contents, written = [content for content, _ in read], [text for _, text in read]
+    names, raw_payloads = without(names, failed), without(raw_payloads, failed)
     together = b",".join(raw_payloads)
     doubtful = _may_repeat_keys(raw_payloads, contents, written, together) + _too_deep(names, raw_payloads, together)
-    return Payloads(places, written if write and written is not None else raw_payloads, doubtful)
+    texts = written if write and written is not None else raw_payloads
+    return Payloads(without(range(len(raw_payloads) + len(failed)), failed), texts, doubtful)
 
 
-def _written(name: str, raw: msgspec.Raw, content: object) -> bytes:
-    """The text of a decoded payload; raises where it breaks its contract.
+def _read_by_contract(name: str, raw: msgspec.Raw) -> tuple[Any, bytes]:
+    """A payload and its text; raises where it breaks the contract of its event name, if there is one.
 
     A contract's decoder takes 1 where a number with a fraction is wanted, and so does the contract, but as it stands.
     """
-    text = _encode(content)
-    if name not in _contract_decoders or text == bytes(raw):
-        return text
+    decode = _contract_decoders.get(name)
+    if decode is not None:
+        content = decode(raw)
+        text = _encode(content)
+        if text == bytes(raw):
+            return content, text
+        check_payload(name, read_payload(raw))
     payload = read_payload(raw)
-    check_payload(name, payload)
-    return _encode(payload)
+    return payload, _encode(payload)
 
 
 def _may_repeat_keys(

@@ -49,7 +49,7 @@ class RecordBatch:
     @property
     def offsets(self) -> NDArray[np.int64]:
         """The records' offsets, ascending, not necessarily dense."""
-        # As many as the range has can only be all of it; to ask each record takes 0.04 µs.
+        # As many as the range has can only be all of it; to ask each record takes 0.02 µs.
         if len(self.records) == self.next_offset - self.start:
             return np.arange(self.start, self.next_offset)
         return np.array([record.offset for record in self.records], np.int64)
