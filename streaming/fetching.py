@@ -5,7 +5,6 @@ for every record is where a stock consumer's time goes. It runs on the consumer'
 """
 
 import asyncio
-import math
 import time
 from collections.abc import Collection, Mapping
 from typing import Any
@@ -14,11 +13,11 @@ from aiokafka.consumer import fetcher as internals
 from aiokafka.errors import CorruptRecordException, NoOffsetForPartitionError, OffsetOutOfRangeError
 
 from streaming.hearing import Hearing
+from streaming.pacing import Pacing
 from streaming.record_batch import LogRecord, RecordBatch
 
 # A new leader may answer with an older high watermark for a moment; a position that stays past it is past the end.
 PAST_THE_END_GRACE_S = 3.0
-FULL_BATCH_RECORDS = 250
 
 
 class PositionOutsideLog(RuntimeError):
@@ -78,14 +77,14 @@ class BatchFetcher:
     """`fetched_records` for partitions whose records travel in batches; other topics are left as aiokafka has them."""
 
     def __init__(self, pace_s: Mapping[str, float], max_records: int) -> None:
-        """`pace_s` has the topics, each with the least time between two small batches of one of its partitions.
+        """`pace_s` has the topics, each with the time between two small batches of one of its partitions (`pacing`).
 
         For that time the partition is paused: records that are left with aiokafka instead would keep it, for up to
         200 ms, from asking the broker for those of any other partition.
         """
         self._pace_s = pace_s
         self._max_records = max_records
-        self._resumed_at: dict[Any, float] = {}
+        self._pacing = Pacing(pace_s)
         self._past_the_end_since: dict[Any, float] = {}
         self.hearing = Hearing()
 
@@ -124,21 +123,17 @@ class BatchFetcher:
                 waiter.result()
 
     def _resume_due(self, fetcher: Any) -> float:
-        """Resume the partitions whose time has come; returns the seconds until that of the next one."""
+        """Resume the partitions whose turn has come; returns the seconds until the next one."""
         now = time.monotonic()
         assignment = fetcher._subscriptions.subscription.assignment
-        for place in [place for place, resumed_at in self._resumed_at.items() if resumed_at <= now]:
-            del self._resumed_at[place]
+        for place in self._pacing.due(now):
             if assignment is not None and place in assignment.tps:
                 assignment.state_value(place).resume()
-        return min(self._resumed_at.values(), default=math.inf) - now
+        return self._pacing.next_in_s(now)
 
     def _pause(self, fetcher: Any, place: Any, records: int) -> None:
-        # Up to twice as long for full batches: where there is much to do, fewer steps leave more time for it.
-        pace_s = self._pace_s[place.topic] * (1 + min(1.0, records / FULL_BATCH_RECORDS))
-        if pace_s > 0:
+        if self._pacing.wait(place, records, time.monotonic()):
             fetcher._subscriptions.subscription.assignment.state_value(place).pause()
-            self._resumed_at[place] = time.monotonic() + pace_s
 
     def _take(self, fetcher: Any, partitions: Collection[Any] | None, max_records: int | None) -> dict[Any, list[Any]]:
         taken: dict[Any, list[Any]] = {}

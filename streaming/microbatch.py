@@ -80,8 +80,7 @@ class Positions(Protocol):
 class MicroBatches:
     """Which topics travel in batches and how. Sizes are upper bounds per partition and fetch, in records.
 
-    `pace_s` has the topics, each with the least time between two batches of one of its partitions: each costs half a
-    millisecond on its way through Faust, whatever it brings.
+    `pace_s` has the topics, each with the time between two small batches of one of its partitions (`pacing`).
     """
 
     pace_s: Mapping[str, float]

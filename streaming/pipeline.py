@@ -31,7 +31,7 @@ _log = logging.getLogger(__name__)
 MAX_QUEUED_RECORDS = 20_000
 MAX_TOGETHER = 10_000
 QUEUE_CHECK_S = 0.002
-GATHER_S = 0.004
+GATHER_S = 0.001
 DRAIN_S = 5.0
 
 AppendRejections = Callable[[list[tuple[bytes, bytes]]], Awaitable[None]]
