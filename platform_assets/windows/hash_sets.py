@@ -1,0 +1,124 @@
+"""Sets of non-zero 64-bit hashes, asked and filled a batch at a time.
+
+`HashSet` grows; `SortedHashes` is what it becomes once nothing is added any more: 10 bytes a hash instead of 16, and
+faster to ask. Measured with a million hashes, in µs for each one asked: 0.14 and 0.15 in batches of 280, 0.05 and 0.09
+in batches of 2,500, 0.02 and 0.07 in batches of 10,000. To become sorted takes 12 ms.
+"""
+
+import numpy as np
+
+from platform_assets.windows.columns import Hashes, Ints, Mask
+
+_SLOTS = 8
+_FIRST_ROWS = 500
+# At three quarters every fourth row is full: a batch of 110 met five rounds of numpy's calls, now two, 95 -> 28 µs.
+_FULLEST = 0.5
+_PLACED_TOGETHER = 10_000
+_HALF = np.uint64(32)
+_PER_START = 2
+# More of one leading part than chance brings in 10^30 sets: somebody made them up.
+_MOST_PER_START = 64
+
+
+class HashSet:
+    """A set in rows of eight slots. A hash goes to the row of its leading bits, or to the next row that has room."""
+
+    def __init__(self, expected: int = 0) -> None:
+        rows = max(_FIRST_ROWS, int(expected / (_SLOTS * _FULLEST)) + 1)
+        self._table = np.zeros((rows, _SLOTS), dtype=np.uint64)
+        self.count = 0
+
+    @property
+    def nbytes(self) -> int:
+        """Memory held."""
+        return self._table.nbytes
+
+    def contains(self, hashes: Hashes) -> Mask:
+        """Which of them are in the set."""
+        found = np.zeros(len(hashes), dtype=np.bool_)
+        open_ = np.arange(len(hashes))
+        rows = _scaled(hashes, len(self._table))
+        while len(open_):
+            slots = self._table[rows]
+            hit = (slots == hashes[open_, None]).any(axis=1)
+            found[open_[hit]] = True
+            # A row with an empty last slot never sent anything on.
+            goes_on = ~hit & (slots[:, -1] != 0)
+            open_, rows = open_[goes_on], self._next(rows[goes_on])
+        return found
+
+    def add(self, hashes: Hashes) -> None:
+        """Put in hashes that differ from each other and are not in the set."""
+        if self.count + len(hashes) > self._table.size * _FULLEST:
+            self._grow(self.count + len(hashes))
+        self._place(hashes)
+        self.count += len(hashes)
+
+    def all(self) -> Hashes:
+        """Every hash, in no particular order."""
+        held: Hashes = self._table[self._table != 0]
+        return held
+
+    def _place(self, hashes: Hashes) -> None:
+        rows = _scaled(hashes, len(self._table))
+        while len(hashes):
+            # Slots of a row fill from the left, so the number of them in use is where the next one goes.
+            used = np.count_nonzero(self._table[rows], axis=1)
+            if (rows[1:] < rows[:-1]).any():
+                order = np.argsort(rows, kind="stable")
+                rows, hashes, used = rows[order], hashes[order], used[order]
+            is_first = np.ones(len(rows), dtype=np.bool_)
+            np.not_equal(rows[1:], rows[:-1], out=is_first[1:])
+            rank = np.arange(len(rows)) - np.flatnonzero(is_first)[np.cumsum(is_first) - 1]
+            slot = used + rank
+            fits = slot < _SLOTS
+            self._table[rows[fits], slot[fits]] = hashes[fits]
+            rows, hashes = self._next(rows[~fits]), hashes[~fits]
+
+    def _grow(self, wanted: int) -> None:
+        held, self._table = self.all(), np.empty((0, _SLOTS), dtype=np.uint64)
+        self._table = HashSet(int(wanted * 1.3))._table
+        # A row is read for each of them, 64 bytes: all at once they would be eight times the set.
+        for begin in range(0, len(held), _PLACED_TOGETHER):
+            self._place(held[begin : begin + _PLACED_TOGETHER])
+
+    def _next(self, rows: Ints) -> Ints:
+        return (rows + 1) % len(self._table)
+
+
+class SortedHashes:
+    """A set that does not change: the hashes in order, and where those of each leading part begin."""
+
+    def __init__(self, hashes: Hashes) -> None:
+        """The hashes differ from each other."""
+        ordered = np.sort(hashes)
+        self.count = len(ordered)
+        self._starts_count = self.count // _PER_START + 1
+        counts = np.bincount(_scaled(ordered, self._starts_count), minlength=self._starts_count)
+        self._starts = np.zeros(self._starts_count, dtype=np.int32)
+        np.cumsum(counts[:-1], out=self._starts[1:])
+        self._most = int(counts.max())
+        # Whoever looks past the end finds zeros, which are no hashes.
+        self._hashes = np.concatenate([ordered, np.zeros(self._most + 1, dtype=np.uint64)])
+
+    @property
+    def nbytes(self) -> int:
+        """Memory held."""
+        return self._hashes.nbytes + self._starts.nbytes
+
+    def contains(self, hashes: Hashes) -> Mask:
+        """Which of them are in the set."""
+        if self._most > _MOST_PER_START:
+            found: Mask = self._hashes[np.searchsorted(self._hashes[: self.count], hashes)] == hashes
+            return found
+        places = self._starts[_scaled(hashes, self._starts_count)]
+        found = self._hashes[places] == hashes
+        for _ in range(1, self._most):
+            places += 1
+            found |= self._hashes[places] == hashes
+        return found
+
+
+def _scaled(hashes: Hashes, count: int) -> Ints:
+    """A number below `count` for each; the leading 32 bits as a fraction of it, so that it ascends with the hashes."""
+    return ((hashes >> _HALF) * np.uint64(count) >> _HALF).astype(np.int64)
