@@ -1,6 +1,7 @@
 """The Faust app of the stream worker: events in; landing files, windows and live features out."""
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -10,6 +11,7 @@ from faust.types import TP
 from platform_assets.contracts.topics import EVENTS, LATE, PARTIALS, PREDICTIONS, REJECTED, WINDOWS
 from platform_assets.contracts.windows import WINDOWS as DEFINITIONS
 from platform_assets.windows.deduplication import HORIZON_BUCKETS
+from resources.event_log.topics import LogUnavailable
 from resources.event_schemas.folder import SchemaFolder
 from resources.event_schemas.in_force import WatchedSchemas
 from resources.landing_zone import LandingZone
@@ -84,6 +86,12 @@ class _Writers:
         self.live: LiveFeatures | None = None
         if settings.streaming.duties is Duties.ALL:
             self.live = LiveFeatures(SqliteLiveStore(settings.live_store_path))
+
+    async def connect(self) -> None:
+        """Be there when the first windows have changed: to learn about the topics takes up to half a second."""
+        with contextlib.suppress(LogUnavailable):
+            # Whoever has something to say connects then, and says why that fails.
+            await self.news.connect()
 
     async def flush(self) -> None:
         """Write the live features that have changed."""
@@ -219,5 +227,6 @@ def _connect_lifecycle(app: Any, pipeline: Pipeline, writers: _Writers) -> None:
     # Signals hold their receivers weakly unless told otherwise; these functions live nowhere else.
     app.on_partitions_revoked.connect(let_go, weak=False)
     app.on_before_shutdown.connect(finish, weak=False)
+    app.task(writers.connect)
     app.task(run)
     app.timer(LIVE_FEATURES_INTERVAL_S)(writers.flush)

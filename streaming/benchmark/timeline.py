@@ -37,11 +37,15 @@ class Timeline:
         index = bisect_left(self.records, records)
         return self.times_us[index] if index < len(self.records) else None
 
-    def rate(self) -> float | None:
-        """Records a second between the first arrival and the last, those of the first not counted."""
-        if len(self.records) < 2 or self.times_us[-1] <= self.times_us[0]:
-            return None
-        return (self.records[-1] - self.records[0]) * MICROSECONDS / (self.times_us[-1] - self.times_us[0])
+    def timed_from(self, records: int) -> int | None:
+        """The place of the first arrival with at least so many records; None where it is the last one, or missing."""
+        index = bisect_left(self.records, max(1, records))
+        return index if index < len(self.records) - 1 else None
+
+    def rate(self, timed_from: int) -> float:
+        """Records a second after the arrival at a place; what was in results by then is not counted."""
+        took_us = max(1, self.times_us[-1] - self.times_us[timed_from])
+        return (self.records[-1] - self.records[timed_from]) * MICROSECONDS / took_us
 
 
 @dataclass(frozen=True)

@@ -68,12 +68,19 @@ def test_engine_that_is_overrun_at_once_has_no_knee() -> None:
     assert progress.knee_eps() is None
 
 
-def test_rate_over_a_filled_topic_leaves_the_first_arrival_out() -> None:
-    timeline = Timeline()
-    for second in range(1, 5):
-        timeline.add(second * MICROSECONDS, second * 100)
-    assert timeline.rate() == 100
-    assert Timeline([1], [100]).rate() is None
+def test_rate_over_a_filled_topic_leaves_out_what_had_piled_up_before_the_first_results() -> None:
+    """A hundred a second, of which three hundred were there before anything could be told."""
+    timeline = Timeline([MICROSECONDS, MICROSECONDS + 1000], [10, 300])
+    for second in range(2, 6):
+        timeline.add(second * MICROSECONDS, 300 + (second - 1) * 100)
+    begin = timeline.timed_from(200)
+    assert begin == 1
+    assert timeline.rate(begin) == pytest.approx(100, rel=0.01)
+
+
+@pytest.mark.parametrize(("records", "wanted"), [([], 1), ([100], 1), ([10, 100], 11), ([10, 100], 101)])
+def test_rate_of_a_single_arrival_is_unknown(records: list[int], wanted: int) -> None:
+    assert Timeline(list(range(len(records))), records).timed_from(wanted) is None
 
 
 def test_results_are_there_again_after_the_longest_silence_since_the_kill() -> None:
