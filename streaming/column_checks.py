@@ -51,7 +51,9 @@ _IS_FORBIDDEN[list(_ALLOWED)] = False
 
 def text_lengths(texts: pa.Array) -> NDArray[np.int64]:
     """The length of every text of a string array in bytes; 0 for null."""
-    return np.diff(_offsets(texts)).astype(np.int64)
+    offsets = _offsets(texts)
+    lengths: NDArray[np.int64] = np.subtract(offsets[1:], offsets[:-1], dtype=np.int64)
+    return lengths
 
 
 def are_null(texts: pa.Array) -> Mask:
@@ -96,8 +98,7 @@ def read_times(texts: pa.Array) -> tuple[NDArray[np.int64], Mask]:
 
 
 def _have_the_shape(texts: pa.Array) -> Mask:
-    offsets = _offsets(texts)
-    lengths = np.diff(offsets)
+    offsets, lengths = _offsets(texts), text_lengths(texts)
     shaped: Mask = lengths >= len("2026-11-23T12:00:00Z")
     data = texts.buffers()[2]
     if data is None or not shaped.any():

@@ -162,9 +162,10 @@ def _checked(
     decoded: _Decoded, values: Sequence[bytes], offsets: NDArray[np.int64], schemas: SchemasInForce
 ) -> tuple[EventColumns, Mask]:
     """All of them as columns, and True where one is to be decided by the contract."""
-    occurred_us, doubtful = read_times(decoded.texts["occurred_at"])
-    received_us, received_doubtful = read_times(decoded.texts["received_at"])
-    doubtful |= received_doubtful
+    # At once: of few events, 0.04 ms for a column are the calls and not the times.
+    times_us, doubts = read_times(pa.concat_arrays([decoded.texts["occurred_at"], decoded.texts["received_at"]]))
+    occurred_us, received_us = np.split(times_us, 2)
+    doubtful: Mask = np.logical_or(*np.split(doubts, 2))
     doubtful[decoded.doubtful] = True
     texts = {name: decoded.texts[name] for name in TEXT_FIELDS}
     columns = EventColumns(
