@@ -15,9 +15,9 @@ _FIRST_ROWS = 500
 _FULLEST = 0.5
 _PLACED_TOGETHER = 10_000
 _HALF = np.uint64(32)
-_PER_START = 2
+_PER_PART = 2
 # More of one leading part than chance brings in 10^30 sets: somebody made them up.
-_MOST_PER_START = 64
+_MOST_PER_PART = 64
 
 
 class HashSet:
@@ -90,16 +90,15 @@ class SortedHashes:
     """A set that does not change: the hashes in order, and where those of each leading part begin."""
 
     def __init__(self, hashes: Hashes) -> None:
-        """The hashes differ from each other."""
-        ordered = np.sort(hashes)
-        self.count = len(ordered)
-        self._starts_count = self.count // _PER_START + 1
-        counts = np.bincount(_scaled(ordered, self._starts_count), minlength=self._starts_count)
-        self._starts = np.zeros(self._starts_count, dtype=np.int32)
-        np.cumsum(counts[:-1], out=self._starts[1:])
-        self._most = int(counts.max())
-        # Whoever looks past the end finds zeros, which are no hashes.
-        self._hashes = np.concatenate([ordered, np.zeros(self._most + 1, dtype=np.uint64)])
+        """The hashes differ from each other. The array is taken over and its content changes."""
+        hashes.sort()
+        self.count = len(hashes)
+        self._parts = self.count // _PER_PART + 1
+        per_part = np.bincount(_scaled(hashes, self._parts), minlength=self._parts)
+        self._starts = np.zeros(self._parts, dtype=np.int32)
+        np.cumsum(per_part[:-1], out=self._starts[1:])
+        self._most = int(per_part.max())
+        self._hashes = hashes
 
     @property
     def nbytes(self) -> int:
@@ -108,17 +107,24 @@ class SortedHashes:
 
     def contains(self, hashes: Hashes) -> Mask:
         """Which of them are in the set."""
-        if self._most > _MOST_PER_START:
-            found: Mask = self._hashes[np.searchsorted(self._hashes[: self.count], hashes)] == hashes
+        if not self.count:
+            return np.zeros(len(hashes), dtype=np.bool_)
+        # Whoever looks past the end finds the last one again.
+        if self._most > _MOST_PER_PART:
+            places = np.searchsorted(self._hashes, hashes)
+            found: Mask = self._hashes.take(places, mode="clip") == hashes
             return found
-        places = self._starts[_scaled(hashes, self._starts_count)]
-        found = self._hashes[places] == hashes
+        starts = self._starts[_scaled(hashes, self._parts)]
+        found = self._hashes.take(starts, mode="clip") == hashes
         for _ in range(1, self._most):
-            places += 1
-            found |= self._hashes[places] == hashes
+            starts += 1
+            found |= self._hashes.take(starts, mode="clip") == hashes
         return found
 
 
 def _scaled(hashes: Hashes, count: int) -> Ints:
     """A number below `count` for each; the leading 32 bits as a fraction of it, so that it ascends with the hashes."""
-    return ((hashes >> _HALF) * np.uint64(count) >> _HALF).astype(np.int64)
+    scaled = hashes >> _HALF
+    scaled *= np.uint64(count)
+    scaled >>= _HALF
+    return scaled.view(np.int64)
