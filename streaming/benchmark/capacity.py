@@ -149,14 +149,14 @@ def _run_platform(measurement: Measurement, filled: _Filled, folder: Path, say: 
         while timeline.processed < sent.records:
             time.sleep(LOOK_EVERY_S)
             worker.process.check()
-            if timeline.processed < timed_from:
-                # Begun anew until then: what the start costs is not the events' doing.
-                cpu.start()
-                counted_from = timeline.processed
             for position in watcher.received():
                 if isinstance(position, Processed):
                     timeline.add(position.at_us, position.records)
                     moved = time.monotonic()
+            if counted_from < timed_from:
+                # Begun anew until then: what the start costs is not the events' doing.
+                cpu.start()
+                counted_from = timeline.processed
             if time.monotonic() - moved > STANDSTILL_S:
                 raise ProcessFailed(
                     f"Nothing came out of the worker for {STANDSTILL_S:.0f} s; {timeline.processed:,} of "
