@@ -98,7 +98,8 @@ def read_times(texts: pa.Array) -> tuple[NDArray[np.int64], Mask]:
 
 
 def _have_the_shape(texts: pa.Array) -> Mask:
-    offsets, lengths = _offsets(texts), text_lengths(texts)
+    offsets = _offsets(texts)
+    lengths = offsets[1:] - offsets[:-1]
     shaped: Mask = lengths >= len("2026-11-23T12:00:00Z")
     data = texts.buffers()[2]
     if data is None or not shaped.any():

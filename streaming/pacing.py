@@ -8,7 +8,7 @@ a pass that need not wait for the others.
 
 import math
 from collections.abc import Mapping
-from typing import Protocol, TypeVar
+from typing import Protocol
 
 # Of a batch that is as large as this the pace is twice as slow: where there is much to do, fewer steps leave more time.
 FULL_BATCH_RECORDS = 250
@@ -21,9 +21,6 @@ class Place(Protocol):
     def topic(self) -> str: ...
 
 
-_Place = TypeVar("_Place", bound=Place)
-
-
 class Pacing:
     """The turns of the partitions that have had one. Times are monotonic seconds."""
 
@@ -32,7 +29,7 @@ class Pacing:
         self._pace_s = pace_s
         self._turns: dict[Place, float] = {}
 
-    def wait(self, place: _Place, records: int, now: float) -> bool:
+    def wait(self, place: Place, records: int, now: float) -> bool:
         """Note that a partition has brought so many records; returns whether it is to be paused until its turn.
 
         It comes after one to two times the pace of its topic, sooner or later by up to half of that where another one

@@ -31,7 +31,7 @@ from streaming.benchmark.window_results import newest_windows
 
 EVENT_TIME_S = 150
 # A worker reads while it connects to where its results go. What has piled up by then is in its first results at once:
-# timed from those it seemed half as fast again as it is.
+# timed from those it seemed up to half as fast again as it is.
 UNTIMED_SHARE = 0.3
 FILL_S = 120.0
 PEER_S = 300.0
@@ -137,7 +137,7 @@ def _fill(measurement: Measurement, load: Load, log: Cluster, say: Say) -> Sent:
 def _run_platform(measurement: Measurement, filled: _Filled, folder: Path, say: Say) -> None:
     load, sent, log = filled.load, filled.sent, filled.log
     timeline = Timeline()
-    timed_from, counted_from = round(sent.records * UNTIMED_SHARE), 0
+    untimed, counted_from = round(sent.records * UNTIMED_SHARE), 0
     with ExitStack() as stack:
         # Positions only: decoding every change would take its share of the two cores.
         watcher = stack.enter_context(reporter("consumer of the results", watch, load, log.address, False))
@@ -153,7 +153,7 @@ def _run_platform(measurement: Measurement, filled: _Filled, folder: Path, say: 
                 if isinstance(position, Processed):
                     timeline.add(position.at_us, position.records)
                     moved = time.monotonic()
-            if counted_from < timed_from:
+            if counted_from < untimed:
                 # Begun anew until then: what the start costs is not the events' doing.
                 cpu.start()
                 counted_from = timeline.processed
@@ -169,7 +169,7 @@ def _run_platform(measurement: Measurement, filled: _Filled, folder: Path, say: 
         measurement.worker_peak_rss_mb = worker.process.peak_rss_mb()
     measurement.first_result_s = round((timeline.times_us[0] - started_us) / MICROSECONDS, 2)
     measurement.processed, measurement.backlog_s = timeline.processed, 0.0
-    begin = timeline.timed_from(timed_from)
+    begin = timeline.timed_from(untimed)
     if begin is not None:
         measurement.duration_s = round((timeline.times_us[-1] - timeline.times_us[begin]) / MICROSECONDS, 3)
         measurement.achieved_eps = round(timeline.rate(begin) * sent.events / sent.records)

@@ -8,7 +8,6 @@ import pytest
 from platform_assets.windows.columns import Hashes
 from platform_assets.windows.deduplication import BUCKET_MS, HORIZON_BUCKETS, SeenIds
 
-ALL_ONES = 2**64 - 1
 START_MS = 1_790_000_000_000 // BUCKET_MS * BUCKET_MS
 
 

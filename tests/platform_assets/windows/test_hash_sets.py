@@ -88,8 +88,9 @@ def test_sorted_hashes_are_the_same_set(members: set[int]) -> None:
 def test_sorted_hashes_find_all_of_a_crowd_with_one_leading_part(crowd: int) -> None:
     """Made-up ids may have hashes side by side; a look at each of thousands would be an attack that works."""
     rng = np.random.default_rng(3)
-    values = np.unique(np.r_[rng.integers(1, ALL_ONES, 300, dtype=np.uint64), np.arange(crowd) + (1 << 62)])
-    values = values.astype(np.uint64)
+    beside = np.arange(crowd, dtype=np.uint64) + np.uint64(1 << 62)
+    values = np.unique(np.concatenate([rng.integers(1, ALL_ONES, 300, dtype=np.uint64), beside]))
+    assert len(values) == 300 + crowd
     found = SortedHashes(rng.permutation(values))
     assert found.contains(values).all()
     assert not found.contains(np.setdiff1d(values + np.uint64(1), values)).any()
