@@ -33,7 +33,6 @@ from streaming.column_checks import Mask, are_among, are_null, doubtful_identifi
 from streaming.event_columns import TEXT_FIELDS, EventColumns, JsonText, in_order_of_offsets
 from streaming.one_by_one import Refused, decode_one_by_one
 from streaming.payload_decoding import decode_each, decode_payloads, read_payload, without
-from streaming.record_batch import LogRecord
 
 _IDENTIFIERS = ("event_id", "user_id", "session_id", "correlation_id")
 # Columns of few distinct values, each of which is checked by the contract's own type.
@@ -72,23 +71,21 @@ _decode_envelope = msgspec.json.Decoder(_Envelope).decode
 
 
 def decode_records(
-    records: Sequence[LogRecord], offsets: NDArray[np.int64], *, land: bool, schemas: SchemasInForce = NO_SCHEMAS
+    records: Sequence[bytes | None], *, land: bool, schemas: SchemasInForce = NO_SCHEMAS
 ) -> tuple[EventColumns, list[Refused]]:
-    """The accepted events, and every other record with what is wrong with it, under the offsets given, ascending.
+    """The accepted events among the values of records, and what is wrong with every other one.
 
-    The offsets are the caller's: those of several partitions would repeat each other. With `land` the payloads are as
-    `encode_payload` writes them, else as they were sent.
+    For offsets both have the places among the records, ascending: the offsets of several partitions would repeat each
+    other. With `land` the payloads are as `encode_payload` writes them, else as they were sent.
     """
-    values = [record.value or b"" for record in records]
+    values = [value or b"" for value in records]
     decoded = _decoded(values, land=land)
-    columns, doubtful = _checked(decoded, values, offsets, schemas)
+    columns, doubtful = _checked(decoded, values, schemas)
     if len(columns) == len(values) and not doubtful.any():
         return columns, []
     sure = np.flatnonzero(~doubtful)
     unsure = np.delete(np.arange(len(values)), decoded.places[sure])
-    others, refused = decode_one_by_one(
-        ((int(offsets[place]), records[place].value) for place in unsure.tolist()), schemas
-    )
+    others, refused = decode_one_by_one(((place, records[place]) for place in unsure.tolist()), schemas)
     columns = columns.take(sure)
     return (in_order_of_offsets(columns, others) if len(others) else columns), refused
 
@@ -158,9 +155,7 @@ def _decoded_together(values: Sequence[bytes], first: int, *, land: bool) -> _De
     )
 
 
-def _checked(
-    decoded: _Decoded, values: Sequence[bytes], offsets: NDArray[np.int64], schemas: SchemasInForce
-) -> tuple[EventColumns, Mask]:
+def _checked(decoded: _Decoded, values: Sequence[bytes], schemas: SchemasInForce) -> tuple[EventColumns, Mask]:
     """All of them as columns, and True where one is to be decided by the contract."""
     # At once: of few events, 0.04 ms for a column are the calls and not the times.
     times_us, doubts = read_times(pa.concat_arrays([decoded.texts["occurred_at"], decoded.texts["received_at"]]))
@@ -168,9 +163,7 @@ def _checked(
     doubtful: Mask = np.logical_or(*np.split(doubts, 2))
     doubtful[decoded.doubtful] = True
     texts = {name: decoded.texts[name] for name in TEXT_FIELDS}
-    columns = EventColumns(
-        offsets[decoded.places], occurred_us, received_us, decoded.schema_versions, decoded.payloads, texts
-    )
+    columns = EventColumns(decoded.places, occurred_us, received_us, decoded.schema_versions, decoded.payloads, texts)
     for name in _IDENTIFIERS:
         doubtful |= doubtful_identifiers(texts[name])
     for name, kind in _KINDS.items():
