@@ -19,6 +19,7 @@ from resources.online_store import OnlineStoreError, SqliteLiveStore
 from resources.settings import Duties, Settings
 from streaming import decoding, stream_decoders
 from streaming.checkpoints import Checkpoints
+from streaming.decoders.process import LANES, DecoderProcess
 from streaming.emitter import Emitter
 from streaming.faust_app import new_app
 from streaming.health import add_pages
@@ -35,6 +36,7 @@ from streaming.seeking import SeekBack
 from streaming.sink import LandingSink, Limits, Partition
 from streaming.stage import Stage
 from streaming.threads import Threads
+from streaming.usable_cores import usable_cores
 from streaming.windowing import WindowStage
 
 _log = logging.getLogger(__name__)
@@ -42,6 +44,8 @@ _log = logging.getLogger(__name__)
 APP_ID = "analytics-landing"
 LANDED_TOPICS = (EVENTS.name, REJECTED.name, WINDOWS.name, LATE.name, PREDICTIONS.name)
 STALL_CHECK_INTERVAL_S = 5.0
+# With fewer, processes that decode would take from the worker what they are to give it.
+CORES_FOR_PROCESSES = 2
 LIVE_FEATURES_INTERVAL_S = 1.0
 FETCH_WAIT_MS = 5
 # The way to a window is as short as it can be; what only lands can wait for company.
@@ -114,7 +118,11 @@ def _pipeline(app: Any, settings: Settings, writers: _Writers, part_partitions: 
     chosen = settings.streaming
     everything = chosen.duties is Duties.ALL
     incarnations = Incarnations(settings.kafka.address)
-    threads, metrics = Threads(), StreamMetrics()
+    decoder_processes = [
+        DecoderProcess(settings.schemas_dir, land=everything)
+        for _ in range(chosen.decoder_processes if usable_cores() >= CORES_FOR_PROCESSES else 0)
+    ]
+    threads, metrics = Threads(beside=LANES * len(decoder_processes)), StreamMetrics()
     zone = LandingZone(settings.landing_dir)
     limits = Limits(
         file_rows=chosen.max_file_rows, file_age_s=chosen.max_file_age_s, buffer_bytes=chosen.max_buffer_mb << 20
@@ -173,6 +181,7 @@ def _pipeline(app: Any, settings: Settings, writers: _Writers, part_partitions: 
         on_gap=seek_back,
         threads=threads,
         metrics=metrics,
+        decoder_processes=decoder_processes,
     )
 
 

@@ -80,6 +80,7 @@ class StreamMetrics(Collector):
         self._busy_s = 0.0
         self._buffered_bytes = 0
         self._is_paused = False
+        self._decoder_processes = 0
 
     def batch(
         self,
@@ -124,6 +125,10 @@ class StreamMetrics(Collector):
     def paused(self, is_paused: bool) -> None:
         """Whether consumption rests because nothing can be written."""
         self._is_paused = is_paused
+
+    def decoder_processes(self, count: int) -> None:
+        """So many processes decode for this one."""
+        self._decoder_processes = count
 
     def assigned(self, topic: str, partition: int, position: int) -> None:
         """The partition is this worker's, from this offset on; its log is known to go that far at least."""
@@ -175,6 +180,7 @@ class StreamMetrics(Collector):
         yield _single("events_per_second", "Events processed in the last ten seconds.", self.events_per_second)
         yield _single("buffer_bytes", "Rows that wait to become a file.", self._buffered_bytes)
         yield _single("paused", "1 while consumption rests because nothing can be written.", int(self._is_paused))
+        yield _single("decoder_processes", "Processes that decode a backlog.", self._decoder_processes)
         yield _counter("events", "Records taken off the log.", [(place, one.events) for place, one in held])
         yield _counter("rejected", "Records that break the contract.", [(place, one.rejected) for place, one in held])
         yield _counter("late", "Events too late for a window.", [(place, one.late) for place, one in held])

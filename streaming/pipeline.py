@@ -14,6 +14,7 @@ from platform_assets.contracts.topics import EVENTS
 from resources.event_log.topics import Log, LogUnavailable
 from resources.landing_zone import LandingZone
 from streaming.checkpoints import Checkpoint, Checkpoints
+from streaming.decoders.ahead import Decoder, DecodingAhead, Pack
 from streaming.decoding import DecodedBatch, DecodeTogether, rejection_record
 from streaming.emitter import Emitter
 from streaming.event_columns import EventColumns
@@ -28,7 +29,7 @@ from streaming.threads import Threads
 
 _log = logging.getLogger(__name__)
 
-MAX_QUEUED_RECORDS = 20_000
+MAX_QUEUED_RECORDS = 40_000
 MAX_TOGETHER = 10_000
 QUEUE_CHECK_S = 0.002
 GATHER_S = 0.001
@@ -57,10 +58,12 @@ class Pipeline:
         on_gap: Callable[[Partition], Awaitable[None]],
         threads: Threads,
         metrics: StreamMetrics,
+        decoder_processes: Sequence[Decoder] = (),
     ) -> None:
         """`gives_up` says that waiting must end: the worker stops, or its partitions are being taken away.
 
-        `on_gap` fetches a partition again from its position, after a batch that does not follow on it.
+        `on_gap` fetches a partition again from its position, after a batch that does not follow on it. The processes
+        decode events as the one of `decoders` does.
         """
         self._zone = zone
         self._lander = lander
@@ -82,6 +85,7 @@ class Pipeline:
         self._queue: list[RecordBatch] = []
         self._queued_records = 0
         self._arrived = asyncio.Event()
+        self._ahead = DecodingAhead(EVENTS.name, decoder_processes, threads, self._logs.get, metrics.decoder_processes)
         # Arrow's first array imports pandas where it is installed, a second that the group join hides.
         threads.warm_up(self._decode_nothing)
 
@@ -133,6 +137,7 @@ class Pipeline:
     async def _run(self) -> None:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._take_queued())
+            group.create_task(self._ahead.rest())
             group.create_task(self._lander.run())
             for emitter in self._emitters.values():
                 group.create_task(emitter.run())
@@ -212,17 +217,20 @@ class Pipeline:
 
     async def _take_queued(self) -> None:
         while True:
-            await self._arrived.wait()
-            # What one fetch brought comes here a partition after the other.
-            await asyncio.sleep(GATHER_S)
+            if not self._ahead:
+                await self._arrived.wait()
+                # What one fetch brought comes here a partition after the other.
+                await asyncio.sleep(GATHER_S)
             self._arrived.clear()
             waiting, self._queue = self._queue, []
             for batches in packs(joined(waiting, MAX_TOGETHER), MAX_TOGETHER):
-                admissions = await self._take_together(batches)
-                self._queued_records -= sum(len(batch.records) for batch in batches)
-                for batch, admission in zip(batches, admissions, strict=True):
-                    if admission is Admission.GAP:
-                        await self._on_gap((batch.topic, batch.partition))
+                self._ahead.add(batches)
+            pack = await self._ahead.next()
+            admissions = await self._take_pack(pack)
+            self._queued_records -= sum(len(batch.records) for batch in pack.batches)
+            for batch, admission in zip(pack.batches, admissions, strict=True):
+                if admission is Admission.GAP:
+                    await self._on_gap((batch.topic, batch.partition))
 
     async def _drain(self) -> None:
         """Let what is queued be taken; what takes longer is left to the log."""
@@ -239,11 +247,12 @@ class Pipeline:
 
         A batch that was not taken is fetched again later: after GAP the caller seeks back to the position.
         """
-        return (await self._take_together([batch]))[0]
+        return (await self._take_pack(Pack([batch])))[0]
 
-    async def _take_together(self, batches: Sequence[RecordBatch]) -> list[Admission]:
+    async def _take_pack(self, pack: Pack) -> list[Admission]:
         admissions: list[Admission] = []
-        for batch, outcome in zip(batches, await self._threads.work(self._take, batches), strict=True):
+        batches = pack.batches
+        for batch, outcome in zip(batches, await self._threads.work(self._take, pack), strict=True):
             if isinstance(outcome, Admission):
                 admissions.append(outcome)
             elif await self._reject(outcome):
@@ -257,25 +266,43 @@ class Pipeline:
             await self._lander.wait_for_room(self._gives_up)
         return admissions
 
-    def _take(self, batches: Sequence[RecordBatch]) -> list[Admission | DecodedBatch]:
+    def _take(self, pack: Pack) -> list[Admission | DecodedBatch]:
         """Take the batches; one with rejections is handed back decoded, to be taken once these are acknowledged."""
+        batches = pack.batches
         outcomes: dict[int, Admission | DecodedBatch] = {}
-        by_topic: dict[str, list[int]] = {}
+        admitted: list[int] = []
         for index, batch in enumerate(batches):
             admission = self._admission((batch.topic, batch.partition), batch.start, batch.next_offset)
             if admission is Admission.TAKE:
-                by_topic.setdefault(batch.topic, []).append(index)
+                admitted.append(index)
             else:
                 outcomes[index] = admission
-        for topic, indices in by_topic.items():
-            begun = time.perf_counter()
-            chosen = [batches[index] for index in indices]
-            log = self._logs[topic, chosen[0].partition]
-            decoded = self._decoders[topic](chosen, log, dt.datetime.now(dt.UTC))
-            decoding_s = (time.perf_counter() - begun) / len(chosen)
-            for index, batch, one in zip(indices, chosen, decoded, strict=True):
-                outcomes[index] = one if one.rejections else self._put(batch, one, decoding_s)
+        decoded = dict(enumerate(pack.decoded))
+        begun = time.perf_counter()
+        missing = [index for index in admitted if decoded.get(index) is None]
+        decoded.update(zip(missing, self._decode([batches[index] for index in missing]), strict=True))
+        decoding_s = (time.perf_counter() - begun) / max(len(admitted), 1)
+        for index in admitted:
+            one = decoded[index]
+            if one is None:
+                outcomes[index] = Admission.NOT_OWNED
+            else:
+                outcomes[index] = one if one.rejections else self._put(batches[index], one, decoding_s)
         return [outcomes[index] for index in range(len(batches))]
+
+    def _decode(self, batches: Sequence[RecordBatch]) -> list[DecodedBatch | None]:
+        """Decode the batches, those of a topic together; None for one whose partition was released meanwhile."""
+        decoded: list[DecodedBatch | None] = [None] * len(batches)
+        by_log: dict[tuple[str, str], list[int]] = {}
+        for index, batch in enumerate(batches):
+            log = self._logs.get((batch.topic, batch.partition))
+            if log is not None:
+                by_log.setdefault((batch.topic, log), []).append(index)
+        for (topic, log), indices in by_log.items():
+            found = self._decoders[topic]([batches[index] for index in indices], log, dt.datetime.now(dt.UTC))
+            for index, one in zip(indices, found, strict=True):
+                decoded[index] = one
+        return decoded
 
     def _admission(self, place: Partition, start: int, next_offset: int) -> Admission:
         log = self._logs.get(place)
@@ -357,6 +384,7 @@ class Pipeline:
             # They would find the threads gone; whatever they wait for there comes to its end.
             self._steps.cancel()
             await asyncio.wait([self._steps])
+        await self._ahead.close()
         self._threads.shutdown()
 
     async def _forget(self, partitions: Sequence[Partition]) -> None:

@@ -23,6 +23,9 @@ class StreamingSettings(Section):
     max_buffer_mb: int = Field(32, ge=1, description="Rows in memory, those on their way to a file included.")
     session_timeout_s: float = Field(6.0, gt=0, description="How soon a killed worker's partitions are free again.")
     duties: Duties = Field(Duties.ALL, description="`windows` neither lands nor deduplicates: for measurements.")
+    decoder_processes: int = Field(
+        1, ge=0, le=16, description="Processes that decode a backlog; none are started where there is one core only."
+    )
     emit_interval_s: float = Field(0.012, gt=0, description="The least time between two changes of one window.")
     checkpoint_interval_s: float = Field(2.0, gt=0, description="How much of the log a crash makes the worker repeat.")
     idle_timeout_s: float = Field(

@@ -2,8 +2,10 @@
 
 import resource
 import subprocess
+import sys
 from contextlib import suppress
 from functools import partial
+from pathlib import Path
 
 import psutil
 import pytest
@@ -15,6 +17,8 @@ from tests.faults.waiting import wait_until
 from tests.faults.workers import Worker
 
 pytestmark = pytest.mark.integration
+
+BEHIND = str(Path(__file__).with_name("worker_behind.py"))
 
 
 def test_workers_killed_in_mid_stream_land_every_offset_once(scene: Scene) -> None:
@@ -35,6 +39,43 @@ def test_workers_killed_in_mid_stream_land_every_offset_once(scene: Scene) -> No
     assert not invariants.check_events(ledger, landed)
     invariants.check_counts(ledger, landed, scene.zone)
     scene.check_recovery_times()
+
+
+def test_processes_that_decode_are_killed_with_batches_in_hand_and_nothing_is_missed(scene: Scene) -> None:
+    """F3: the worker decodes what they had, and starts others; those of a worker that was killed end by themselves."""
+    log = scene.log()
+    worker = scene.workers.start(sys.executable, BEHIND)
+    ledger = Ledger(scene.broker.address, scene.seed, duplicates=0.01, poison=0.005).start()
+    for _ in range(scene.repeats):
+        for number in range(3):
+            wait_until(partial(has_decoders, worker, number + 1), scene.workers.logs, 20)
+            scene.moment(0.5)
+            victim = scene.choices.choice(decoders_of(worker))
+            victim.kill()
+            # Until the worker notices, it is one of its children.
+            assert not psutil.wait_procs([victim], timeout=20)[1]
+        wait_until(partial(has_decoders, worker, 4), scene.workers.logs, 20)
+        orphans = decoders_of(worker)
+        worker.kill()
+        worker = scene.workers.start(sys.executable, BEHIND)
+        scene.recover(ledger, log)
+        assert not psutil.wait_procs(orphans, timeout=10)[1]
+    scene.drain(ledger)
+    scene.check_windows()
+    landed = invariants.landed_events(scene.zone)
+    assert not invariants.check_events(ledger, landed)
+    invariants.check_counts(ledger, landed, scene.zone)
+    scene.check_recovery_times()
+
+
+def has_decoders(worker: Worker, starts: int) -> bool:
+    """It is behind, and processes have begun to decode for it so often."""
+    return worker.log.count("decoder_process_started") == starts
+
+
+def decoders_of(worker: Worker) -> list[psutil.Process]:
+    """The processes that decode for it."""
+    return psutil.Process(worker.process.pid).children()
 
 
 def test_worker_that_slept_through_the_loss_of_its_partitions_overlaps_nothing(scene: Scene) -> None:

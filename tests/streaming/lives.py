@@ -24,6 +24,7 @@ from resources.event_log.topics import Log, LogUnavailable
 from resources.landing_zone import LandingZone
 from streaming import decoding
 from streaming.checkpoints import Checkpoints
+from streaming.decoders.ahead import Decoder
 from streaming.emitter import Emitter
 from streaming.incarnations import Incarnations
 from streaming.lander import Lander
@@ -184,12 +185,13 @@ class Life:
         idle_timeout_s: float = NEVER_S,
         deduplicate: bool = True,
         incarnations: FixedIncarnations | None = None,
+        decoder_processes: Sequence[Decoder] = (),
     ) -> None:
         self.log = log
         self.gives_up = False
         self.zone = LandingZone(root)
         self.checkpoints = Checkpoints(root, APP, ids_horizon=HORIZON_BUCKETS)
-        self.threads = Threads()
+        self.threads = Threads(beside=len(decoder_processes))
         self.metrics = StreamMetrics()
         sink = LandingSink(self.zone, limits, decoding.SCHEMAS, verify=lambda _: None)
         self.lander = Lander(sink, self.threads, self.metrics)
@@ -227,6 +229,7 @@ class Life:
             on_gap=self._note_gap,
             threads=self.threads,
             metrics=self.metrics,
+            decoder_processes=decoder_processes,
         )
         self.gaps: list[Partition] = []
         self._running: asyncio.Task[None] | None = None

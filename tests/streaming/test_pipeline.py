@@ -1,9 +1,10 @@
 """Each step takes each offset once, whatever is repeated, lost, kept or killed; a second life goes on as one would."""
 
 import asyncio
+import datetime as dt
 import logging
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -22,6 +23,10 @@ from platform_assets.contracts.windows import LateEvent, WindowDefinition, Windo
 from resources.landing_zone import LandingZone
 from streaming import emitter, pipeline
 from streaming.checkpoints import Checkpoint
+from streaming.decoders import ahead
+from streaming.decoders.process import DecoderGone
+from streaming.decoding import DecodedBatch, decode_events_together
+from streaming.record_batch import RecordBatch
 from streaming.sink import Admission, Limits
 from tests.streaming.lives import (
     EVENTS_LOG,
@@ -516,3 +521,68 @@ async def test_checkpoint_of_a_partition_that_is_older_than_its_ids_is_no_obstac
     counts = [values[0] for place, values in log.finals().items() if place[0] == "user_10s"]
     assert counts == [2]
     assert (PARTIALS.name, 0) not in second.pipeline.positions()
+
+
+class FleetingDecoder:
+    """Decodes as the processes do, in this one; is gone each time that `dies` says so."""
+
+    pid = None
+
+    def __init__(self, dies: Callable[[], bool]) -> None:
+        self.decoded = 0
+        self.lanes = [self]
+        self._dies = dies
+
+    def start(self) -> None:
+        """Nothing to start."""
+
+    def decode(self, batches: Sequence[RecordBatch], log: str, now: dt.datetime) -> list[DecodedBatch]:
+        if self._dies():
+            raise DecoderGone("killed")
+        self.decoded += len(batches)
+        return decode_events_together(batches, log, now)
+
+    def close(self) -> None:
+        """Nothing to end."""
+
+
+async def test_backlog_that_fleeting_processes_decode_gives_what_the_worker_gives_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same rows, rejections and windows, wherever each batch was decoded."""
+    for name, value in {"BACKLOG_RECORDS": 1, "LEAST_RECORDS": 1, "BEHIND_S": 0.0, "RETRY_S": 0.0}.items():
+        monkeypatch.setattr(ahead, name, value)
+    # No more than a batch in a pack, so that many packs wait.
+    monkeypatch.setattr(pipeline, "MAX_TOGETHER", 40)
+    choices = random.Random(4)  # noqa: S311 - the seed repeats the run
+    values = [
+        b"junk"
+        if choices.random() < 0.02
+        else shopping(number, number / 20, user=f"u{number % PARTITIONS}{choices.randrange(9)}")
+        for number in range(4_000)
+    ]
+    outcomes = []
+    decoders = [FleetingDecoder(lambda: choices.random() < 0.2) for _ in range(2)]
+    for folder, processes in (("alone", []), ("beside", decoders)):
+        log = MemoryLog()
+        life = Life(tmp_path / folder, log, decoder_processes=processes)
+        await life.open()
+        life.run()
+        for begin in range(0, len(values) // 2, 40):
+            for partition in range(PARTITIONS):
+                found = values[partition::PARTITIONS][begin : begin + 40]
+                numbered = list(enumerate(found, begin))
+                batch = a_batch(numbered, start=begin, next_offset=begin + len(found), partition=partition)
+                await life.pipeline.put(batch)
+        ends = [2_000] * PARTITIONS
+        while [life.pipeline.position((EVENTS.name, number)) for number in range(PARTITIONS)] != ends:
+            await asyncio.sleep(0.005)
+        await life.stop()
+        rejected = {
+            (one.source_partition, one.source_offset) for _, value in log.rejections if (one := decode_rejection(value))
+        }
+        landed = [landed_offsets(tmp_path / folder, partition) for partition in range(PARTITIONS)]
+        outcomes.append((log.finals(), rejected, landed))
+    assert outcomes[0] == outcomes[1]
+    assert len(outcomes[0][1]) > 40
+    assert all(decoder.decoded > 5 for decoder in decoders)
