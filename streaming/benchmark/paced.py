@@ -28,6 +28,7 @@ SPAWN_S = 30.0
 STANDSTILL_S = 20.0
 LOOK_EVERY_S = 0.05
 MEMORY_SAMPLES = 10
+PEAK_EVERY_S = 1.0
 # Where results are waited for, and where only their number counts: what a fetch costs the embedded broker grows with
 # the batches that it holds, and after a minute of 5 ms at 100,000 events/s took 0.45 of a core instead of 0.2.
 PROMPT_LINGER_MS = 5
@@ -114,6 +115,7 @@ class _Run:
         is_to_be_killed = measurement.test_type is TestType.RECOVERY
         self._kill_at_us = load.start_us + load.duration_s / 2 * MICROSECONDS if is_to_be_killed else math.inf
         self._killed_us: int | None = None
+        self._peak_taken_us = 0
 
     def follow(self) -> tuple[PacedRun, Sent]:
         """From the first event to the last result."""
@@ -186,6 +188,10 @@ class _Run:
         due_us = self._load.start_us + (len(samples) + 1) * self._load.duration_s * MICROSECONDS / MEMORY_SAMPLES
         if len(samples) < MEMORY_SAMPLES and now_us >= due_us:
             samples += filter(None, [self._worker.process.rss_mb()])
+        # Its children, which decode while it is behind, come and go.
+        if now_us - self._peak_taken_us >= PEAK_EVERY_S * MICROSECONDS:
+            self._peak_taken_us = now_us
+            self._worker.process.peak_rss_mb()
 
     def _show(self, now_us: int) -> None:
         left_s = self._load.duration_s - (now_us - self._load.start_us) / MICROSECONDS

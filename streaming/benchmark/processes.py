@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from resources.settings.console import err
+from streaming.benchmark.usage import cpu_s, memory_mb, peak_memory_mb
 
-_TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
 _LAST_WORDS = 2_000
 _FIRST_COMPLAINT = re.compile(r"^(Traceback |.{0,40}\b(ERROR|CRITICAL)\b)", re.MULTILINE)
 
@@ -30,6 +30,7 @@ class ChildProcess:
     def __init__(self, name: str, command: Sequence[str], log: Path, environment: Mapping[str, str]) -> None:
         self.name = name
         self._log = log
+        self._peak_mb = 0.0
         with log.open("wb") as file:
             self._process = subprocess.Popen(
                 list(command), env=dict(environment), stdout=file, stderr=file, start_new_session=True
@@ -73,26 +74,22 @@ class ChildProcess:
         return ""
 
     def peak_rss_mb(self) -> float | None:
-        """The most memory that it has held so far; None once it has ended."""
-        return self._memory_mb("VmHWM:")
+        """The most memory that it has held so far, with its children; None once it has ended.
+
+        A child that has ended counts where it was there at an earlier call.
+        """
+        peak = peak_memory_mb(self.pid)
+        if peak is not None:
+            self._peak_mb = max(self._peak_mb, peak)
+        return None if peak is None else self._peak_mb
 
     def rss_mb(self) -> float | None:
-        """The memory that it holds now; None once it has ended."""
-        return self._memory_mb("VmRSS:")
-
-    def _memory_mb(self, field: str) -> float | None:
-        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
-            for line in Path(f"/proc/{self.pid}/status").read_text().splitlines():
-                if line.startswith(field):
-                    return round(int(line.split()[1]) / 1024, 1)
-        return None
+        """The memory that it holds now, with its children; None once it has ended."""
+        return memory_mb(self.pid)
 
     def cpu_s(self) -> float | None:
-        """CPU seconds, in user and kernel, of all its threads so far; None once it has ended."""
-        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
-            fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
-            return (int(fields[11]) + int(fields[12])) / _TICKS_A_SECOND
-        return None
+        """CPU seconds of it and its children so far; None once it has ended."""
+        return cpu_s(self.pid)
 
     def kill(self) -> None:
         """End it on the spot, as kill -9 or a lack of memory does."""
