@@ -132,8 +132,8 @@ def test_lanes_of_two_threads_do_not_get_in_each_other_s_way(process: DecoderPro
         list(threads.map(decode_often, range(2)))
 
 
-def test_process_knows_no_secret_of_the_worker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("ANALYTICS_IDENTITY__DATABASE_URL", "postgresql://user:password@host/identity")
+def test_process_knows_no_setting_of_the_worker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ANALYTICS_KAFKA__BOOTSTRAP_SERVERS", "broker:9092")
     process = DecoderProcess(tmp_path, land=True)
     process.start()
     try:
