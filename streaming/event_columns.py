@@ -51,6 +51,8 @@ class EventColumns:
     payloads: Sequence[JsonText] = field(repr=False)
     texts: Mapping[str, pa.StringArray] = field(repr=False)
     """By field, each of `TEXT_FIELDS`."""
+    payload_texts: pa.BinaryArray | None = field(default=None, repr=False)
+    """The payloads as a column, where they came as one."""
     whole: "tuple[EventColumns, int] | None" = field(default=None, repr=False)
     """The events that these are a part of, and where they begin in them."""
 

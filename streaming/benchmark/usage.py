@@ -23,7 +23,7 @@ def cpu_s(pid: int) -> float | None:
 
 
 def memory_mb(pid: int) -> float | None:
-    """Memory that the process holds, and what its children hold beside what they share with others."""
+    """Memory that the process holds, and what its children hold that nobody else does."""
     return _megabytes(pid, "VmRSS", peak=False)
 
 
@@ -37,11 +37,11 @@ def _megabytes(pid: int, field: str, *, peak: bool) -> float | None:
         kilobytes = _field(f"/proc/{pid}/status", field)
         for child in _children(pid):
             with contextlib.suppress(*_GONE):
-                # Proportional: a page that three processes share counts for a third.
-                shares = f"/proc/{child}/smaps_rollup"
-                kilobytes += _field(shares, "Pss")
+                # The libraries that both have mapped, and the memory that they share, are in the process's own figure.
+                pages = f"/proc/{child}/smaps_rollup"
+                kilobytes += _field(pages, "Private_Clean") + _field(pages, "Private_Dirty")
                 if peak:
-                    kilobytes += _field(f"/proc/{child}/status", field) - _field(shares, "Rss")
+                    kilobytes += _field(f"/proc/{child}/status", field) - _field(pages, "Rss")
         return round(kilobytes / 1024, 1)
     return None
 

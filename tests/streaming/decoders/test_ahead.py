@@ -52,10 +52,10 @@ class FakeProcess:
 
     def decode(self, batches: Sequence[RecordBatch], log: str, now: dt.datetime) -> list[DecodedBatch] | None:
         self.begun += [batch.start for batch in batches]
-        if self._patient:
-            assert self.may_go_on.wait(5)
         if self._dies_at(batches[0].start):
             raise DecoderGone("killed")
+        if self._patient:
+            assert self.may_go_on.wait(5)
         self.decoded += [batch.start for batch in batches]
         return [
             DecodedBatch(batch.topic, log, batch.partition, batch.start, batch.next_offset, None) for batch in batches
@@ -168,7 +168,8 @@ async def test_process_that_dies_loses_nothing_and_is_left_alone_for_a_while(mon
     monkeypatch.setattr(ahead, "RETRY_S", 0.0)
     scene.ahead._not_before_s = 0.0
     scene.ahead.add([events(15_000)])
-    await until(lambda: scene.running == [1, 0, 1])
+    await until(lambda: process.begun[-1:] == [15_000])
+    assert scene.running == [1, 0, 1]
     assert starts_of(await scene.ahead.next()) == [15_000]
     await scene.end()
 
@@ -182,10 +183,11 @@ async def test_process_with_two_lanes_is_ended_once_when_nobody_waits_for_it_any
     process.may_go_on.clear()
     for start in (0, 5_000, 10_000):
         scene.ahead.add([events(start)])
+    assert starts_of(await scene.ahead.next()) == []
     await until(lambda: sorted(process.begun) == [0, 5_000])
     assert not process.closes
     process.may_go_on.set()
-    assert [starts_of(await scene.ahead.next()) for _ in range(3)] == [[], [5_000], []]
+    assert [starts_of(await scene.ahead.next()) for _ in range(2)] == [[5_000], []]
     assert len(process.closes) == 1
     assert scene.running == [1, 0]
     await scene.end()
@@ -203,24 +205,38 @@ async def test_processes_that_cannot_start_are_done_without() -> None:
     await scene.end()
 
 
+class Clock:
+    """Stands in for the module `time`."""
+
+    def __init__(self) -> None:
+        self.now_s = 0.0
+
+    def monotonic(self) -> float:
+        return self.now_s
+
+
 async def test_processes_start_when_the_backlog_lasts_and_not_before(monkeypatch: pytest.MonkeyPatch) -> None:
     """A worker that stumbles and catches up at once needs none."""
-    monkeypatch.setattr(ahead, "BEHIND_S", 0.05)
+    clock = Clock()
+    monkeypatch.setattr(ahead, "time", clock)
+    monkeypatch.setattr(ahead, "BEHIND_S", 0.5)
     scene = Scene(FakeProcess())
+    (process,) = scene.processes
     for start in range(0, 100_000, 10_000):
         scene.ahead.add([events(start), events(start + 5_000)])
-        await asyncio.sleep(0.01)
+        clock.now_s += 0.4
+        scene.ahead.add([events(start + 10_000, 10)])
+        await asyncio.sleep(0)
         await scene.ahead.next()
-        scene.ahead.add([events(start, 10)])
         await scene.ahead.next()
-    (process,) = scene.processes
-    assert process.starts == 0
-    began = time.monotonic()
-    while process.starts < 1:
-        assert time.monotonic() - began < 5
-        scene.ahead.add([events(0)])
-        await asyncio.sleep(0.01)
-    assert time.monotonic() - began >= 0.05
+    scene.ahead.add([events(0)])
+    clock.now_s += 0.4
+    scene.ahead.add([events(5_000)])
+    await asyncio.sleep(0.01)
+    assert not process.starts
+    clock.now_s += 0.2
+    scene.ahead.add([events(10_000)])
+    await until(lambda: process.decoded == [0, 5_000, 10_000])
     await scene.end()
 
 
@@ -232,8 +248,9 @@ async def test_processes_end_when_they_have_not_been_used_and_start_again(monkey
     await scene.started()
     await until(lambda: scene.running[-1] == 0)
     assert [len(process.closes) for process in scene.processes] == [1, 1]
+    scene.running.clear()
     scene.ahead.add([events(0)])
-    await until(lambda: scene.running[-1] == 2)
+    await until(lambda: 2 in scene.running)
     resting.cancel()
     await scene.end()
     assert scene.running[-1] == 0
