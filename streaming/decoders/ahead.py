@@ -1,7 +1,7 @@
 """The micro-batches that wait to be taken, decoded by other processes meanwhile where they pile up.
 
 While the worker keeps up, its one thread decodes each pack as it takes it: that is the shortest way. A worker that has
-been behind for half a second starts the processes, and whatever was decoded where, packs are taken in their order.
+been behind for a second starts the processes, and whatever was decoded where, packs are taken in their order.
 """
 
 import asyncio
@@ -21,11 +21,14 @@ from streaming.threads import Threads
 
 _log = logging.getLogger(__name__)
 
+# Where so many have waited for so long the processes start. At 100,000 events/s it is a fifth of a second's; a worker
+# that stumbles is over that sooner.
+START_RECORDS = 20_000
+BEHIND_S = 1.0
 # Fewer waiting are taken before another process could have decoded them.
 BACKLOG_RECORDS = 5_000
 # To hand over fewer in one pack takes longer than it saves.
 LEAST_RECORDS = 1_000
-BEHIND_S = 0.5
 # A process takes 60 MB: who has caught up does without it again.
 IDLE_S = 30.0
 IDLE_CHECK_S = 5.0
@@ -93,6 +96,7 @@ class DecodingAhead:
         self._lost: set[Decoder] = set()
         self._count = 0
         self._starting: asyncio.Task[None] | None = None
+        self._ending: asyncio.Task[None] | None = None
         self._not_before_s = 0.0
         self._used_s = 0.0
 
@@ -125,13 +129,14 @@ class DecodingAhead:
             is_at_rest = not self._busy.total() and self._starting is None
             if self._free and is_at_rest and time.monotonic() - self._used_s >= IDLE_S:
                 _log.info("decoder_processes_ended count=%d idle_s=%.0f", self._count, IDLE_S)
-                await self._end_free()
+                # Not awaited itself: whoever closes goes on where this is cancelled.
+                self._ending = asyncio.create_task(self._end_free())
+                await asyncio.wait([self._ending])
 
     async def close(self) -> None:
         """End the processes, after what they have begun."""
         begun = [pack.under_way for pack in self._packs if pack.under_way is not None]
-        if self._starting is not None:
-            begun.append(self._starting)
+        begun += [task for task in (self._starting, self._ending) if task is not None]
         if begun:
             await asyncio.wait(begun)
         await self._end_free()
@@ -149,13 +154,15 @@ class DecodingAhead:
     def _hand_over(self) -> None:
         """Give waiting packs to those of the processes that have none, if so many wait that this is worth it."""
         now = time.monotonic()
-        if self._waiting_records < BACKLOG_RECORDS:
+        if self._waiting_records < START_RECORDS:
             self._behind_since = None
-            return
-        if self._behind_since is None:
+        elif self._behind_since is None:
             self._behind_since = now
-        if self._ended and self._starting is None and now >= max(self._behind_since + BEHIND_S, self._not_before_s):
+        is_due = self._behind_since is not None and now >= max(self._behind_since + BEHIND_S, self._not_before_s)
+        if is_due and self._ended and self._starting is None:
             self._starting = asyncio.create_task(self._start())
+        if self._waiting_records < BACKLOG_RECORDS:
+            return
         for pack in self._packs:
             if not self._free:
                 break

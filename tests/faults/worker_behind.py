@@ -5,6 +5,7 @@ import sys
 from streaming.__main__ import main
 from streaming.decoders import ahead
 
+ahead.START_RECORDS = 1
 ahead.BACKLOG_RECORDS = 1
 ahead.LEAST_RECORDS = 1
 ahead.BEHIND_S = 0.0

@@ -550,7 +550,13 @@ async def test_backlog_that_fleeting_processes_decode_gives_what_the_worker_give
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The same rows, rejections and windows, wherever each batch was decoded."""
-    for name, value in {"BACKLOG_RECORDS": 1, "LEAST_RECORDS": 1, "BEHIND_S": 0.0, "RETRY_S": 0.0}.items():
+    for name, value in {
+        "START_RECORDS": 1,
+        "BACKLOG_RECORDS": 1,
+        "LEAST_RECORDS": 1,
+        "BEHIND_S": 0.0,
+        "RETRY_S": 0.0,
+    }.items():
         monkeypatch.setattr(ahead, name, value)
     # No more than a batch in a pack, so that many packs wait.
     monkeypatch.setattr(pipeline, "MAX_TOGETHER", 40)

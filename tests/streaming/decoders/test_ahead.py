@@ -72,6 +72,7 @@ def events(start: int, count: int = 5_000, *, topic: str = EVENTS.name) -> Recor
 @pytest.fixture(autouse=True)
 def is_behind_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ahead, "BEHIND_S", 0.0)
+    monkeypatch.setattr(ahead, "START_RECORDS", ahead.BACKLOG_RECORDS)
 
 
 class Scene:
