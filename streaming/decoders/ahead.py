@@ -1,7 +1,7 @@
 """The micro-batches that wait to be taken, decoded by other processes meanwhile where they pile up.
 
 While the worker keeps up, its one thread decodes each pack as it takes it: that is the shortest way. A worker that has
-been behind for a second starts the processes, and whatever was decoded where, packs are taken in their order.
+been behind for half a second starts the processes, and whatever was decoded where, packs are taken in their order.
 """
 
 import asyncio
@@ -24,7 +24,7 @@ _log = logging.getLogger(__name__)
 # Where so many have waited for so long the processes start. At 100,000 events/s it is a fifth of a second's; a worker
 # that stumbles is over that sooner.
 START_RECORDS = 20_000
-BEHIND_S = 1.0
+BEHIND_S = 0.5
 # Fewer waiting are taken before another process could have decoded them.
 BACKLOG_RECORDS = 5_000
 # To hand over fewer in one pack takes longer than it saves.
