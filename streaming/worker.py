@@ -1,6 +1,5 @@
 """Starts the worker as a process and turns its end into an exit code."""
 
-import gc
 import logging
 import os
 import socket
@@ -13,12 +12,10 @@ from typing import Any
 from platform_assets.contracts.topics import PARTIALS
 from resources.event_log.topics import Log, LogUnavailable, ensure_topics
 from resources.settings import Settings
-from streaming.without_pandas import go_without_pandas
+from streaming.interpreter import collect_rarely, go_without_pandas
 
 BROKER_PATIENCE_S = 30.0
 CRASH_PATIENCE_S = 5.0
-# A batch is thousands of objects that reference counting frees; the collector looked through them at every 700th.
-GC_THRESHOLD = 100_000
 # The event loop waits this long for a thread that computes, at each of the steps between a record and its window.
 SWITCH_INTERVAL_S = 0.001
 
@@ -48,8 +45,7 @@ def run(settings: Settings) -> None:
 
     hand_back_free_memory()
     sys.setswitchinterval(SWITCH_INTERVAL_S)
-    gc.freeze()
-    gc.set_threshold(GC_THRESHOLD)
+    collect_rarely()
     execute(create_app(settings, part_partitions=logs[PARTIALS.name].partitions), settings.root / "worker")
 
 

@@ -1,7 +1,7 @@
 """The names of all settings: what `ANALYTICS_…` variables there are, and which of them are secrets."""
 
 import typing
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from pydantic import BaseModel, SecretStr
@@ -30,6 +30,11 @@ class Variable:
         for part in self.path:
             value = getattr(value, part)
         return value
+
+
+def without_settings(environment: Mapping[str, str]) -> dict[str, str]:
+    """The variables that are none of ours: for a process that is to have other settings, or none and no secret."""
+    return {name: value for name, value in environment.items() if not name.startswith(PREFIX)}
 
 
 def variables_of(tree: type[BaseModel]) -> dict[str, Variable]:

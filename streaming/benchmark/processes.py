@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from resources.settings.console import err
+from resources.settings.variables import PREFIX, without_settings
 from streaming.benchmark.usage import cpu_s, memory_mb, peak_memory_mb
 
 _LAST_WORDS = 2_000
@@ -110,8 +111,7 @@ class ChildProcess:
 
 def own_environment(**settings: str) -> dict[str, str]:
     """Ours without the caller's settings of the platform, and with these: `KAFKA__BOOTSTRAP_SERVERS="…"`."""
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("ANALYTICS_")}
-    return inherited | {f"ANALYTICS_{name}": value for name, value in settings.items()}
+    return without_settings(os.environ) | {f"{PREFIX}{name}": value for name, value in settings.items()}
 
 
 def answers_ok(url: str) -> bool:

@@ -166,11 +166,12 @@ class DecodingAhead:
         for pack in self._packs:
             if not self._free:
                 break
-            if pack.under_way is None and self._chosen(pack):
+            chosen = self._chosen(pack) if pack.under_way is None else []
+            if chosen:
                 self._used_s = now
                 process, lane = self._free.pop(0)
                 self._busy[process] += 1
-                pack.under_way = asyncio.create_task(self._decode(process, lane, pack))
+                pack.under_way = asyncio.create_task(self._decode(process, lane, pack, chosen))
 
     def _chosen(self, pack: Pack) -> list[int]:
         """The places of the batches that a process can decode; none where these are too few records."""
@@ -197,8 +198,7 @@ class DecodingAhead:
             self._note(+1)
             _log.info("decoder_process_started pid=%s behind_records=%d", process.pid, self._waiting_records)
 
-    async def _decode(self, process: Decoder, lane: Lane, pack: Pack) -> None:
-        chosen = self._chosen(pack)
+    async def _decode(self, process: Decoder, lane: Lane, pack: Pack, chosen: Sequence[int]) -> None:
         batches = [pack.batches[place] for place in chosen]
         log = self._log_of((self._topic, batches[0].partition))
         try:

@@ -1,6 +1,5 @@
 """What a process that decodes does: it answers the requests of one worker, and ends when that does."""
 
-import gc
 import select
 import socket
 import struct
@@ -9,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from streaming.decoders.shared_area import SharedArea
-from streaming.without_pandas import go_without_pandas
+from streaming.interpreter import collect_rarely, go_without_pandas
 
 REQUEST = struct.Struct("<q")
 """Bytes of records that wait in the lane's area."""
@@ -17,8 +16,6 @@ ANSWER = struct.Struct("<qq")
 """Bytes of columns, and of what was refused, that stand there instead; `NO_ROOM` where they do not fit."""
 NO_ROOM = (-1, 0)
 READY = b"ready"
-# Objects of a batch are freed by counting references.
-_GC_THRESHOLD = 100_000
 
 
 @dataclass(frozen=True)
@@ -40,8 +37,7 @@ def serve(ends: Sequence[Endpoint], schemas_dir: Path, *, land: bool) -> None:
 
     schemas = WatchedSchemas(SchemaFolder(schemas_dir))
     decode_records([], land=land)
-    gc.freeze()
-    gc.set_threshold(_GC_THRESHOLD)
+    collect_rarely()
     areas = {end.channel: end.area for end in ends}
     for channel in areas:
         channel.sendall(READY)

@@ -117,6 +117,15 @@ class Scene:
         assert not wrong, f"I5: {len(wrong)} of {len(found)} windows differ, told and recomputed: {wrong[:5]}"
         self.notes.append(f"{len(found)} windows")
 
+    def check_everything_once(self, ledger: Ledger) -> None:
+        """Close the log; then places, events, counts, windows and the times of recovery, all of it."""
+        self.drain(ledger)
+        self.check_windows()
+        landed = invariants.landed_events(self.zone)
+        assert not invariants.check_events(ledger, landed)
+        invariants.check_counts(ledger, landed, self.zone)
+        self.check_recovery_times()
+
     def check_recovery_times(self) -> None:
         """I7."""
         bound = RECOVERY_BOUND_S[self.broker.name]

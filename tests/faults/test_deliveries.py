@@ -5,7 +5,6 @@ from confluent_kafka import Consumer, TopicPartition
 
 from platform_assets.contracts.topics import EVENTS
 from streaming.app import APP_ID
-from tests.faults import invariants
 from tests.faults.ledger import Ledger
 from tests.faults.scene import Scene
 from tests.faults.waiting import wait_until
@@ -29,12 +28,7 @@ def test_rewound_offsets_and_repeated_events_land_every_offset_once(scene: Scene
                 (scene.zone.root / file.path).unlink()
     scene.workers.start_ready()
     scene.recover(ledger, log)
-    scene.drain(ledger)
-    scene.check_windows()
-    landed = invariants.landed_events(scene.zone)
-    assert not invariants.check_events(ledger, landed)
-    invariants.check_counts(ledger, landed, scene.zone)
-    scene.check_recovery_times()
+    scene.check_everything_once(ledger)
 
 
 def rewind_group(scene: Scene) -> None:

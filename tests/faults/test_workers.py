@@ -33,12 +33,7 @@ def test_workers_killed_in_mid_stream_land_every_offset_once(scene: Scene) -> No
         scene.choices.choice(scene.workers.running).kill()
         scene.recover(ledger, log)
         scene.workers.start_ready()
-    scene.drain(ledger)
-    scene.check_windows()
-    landed = invariants.landed_events(scene.zone)
-    assert not invariants.check_events(ledger, landed)
-    invariants.check_counts(ledger, landed, scene.zone)
-    scene.check_recovery_times()
+    scene.check_everything_once(ledger)
 
 
 def test_processes_that_decode_are_killed_with_batches_in_hand_and_nothing_is_missed(scene: Scene) -> None:
@@ -60,12 +55,7 @@ def test_processes_that_decode_are_killed_with_batches_in_hand_and_nothing_is_mi
         worker = scene.workers.start(sys.executable, BEHIND)
         scene.recover(ledger, log)
         assert not psutil.wait_procs(orphans, timeout=10)[1]
-    scene.drain(ledger)
-    scene.check_windows()
-    landed = invariants.landed_events(scene.zone)
-    assert not invariants.check_events(ledger, landed)
-    invariants.check_counts(ledger, landed, scene.zone)
-    scene.check_recovery_times()
+    scene.check_everything_once(ledger)
 
 
 def has_decoders(worker: Worker, starts: int) -> bool:

@@ -55,6 +55,13 @@ def test_batches_add_up_per_partition() -> None:
     assert found["buffer_bytes", None] == 4096
 
 
+def test_processes_that_decode_are_counted_as_they_come_and_go() -> None:
+    metrics = StreamMetrics()
+    assert exposed(metrics)["decoder_processes", None] == 0
+    metrics.decoder_processes(2)
+    assert exposed(metrics)["decoder_processes", None] == 2
+
+
 def test_lag_is_the_distance_to_the_newest_end_of_the_log() -> None:
     """A batch that waited its turn carries an older end than the fetch after it."""
     metrics = StreamMetrics()

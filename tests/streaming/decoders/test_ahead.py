@@ -257,6 +257,31 @@ async def test_processes_end_when_they_have_not_been_used_and_start_again(monkey
     assert scene.running[-1] == 0
 
 
+async def test_process_that_is_being_ended_as_the_worker_stops_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What looks for idle ones is cancelled in the midst of it."""
+    monkeypatch.setattr(ahead, "IDLE_S", 0.0)
+    monkeypatch.setattr(ahead, "IDLE_CHECK_S", 0.001)
+    scene = Scene(FakeProcess(), FakeProcess())
+    await scene.started()
+    may_close = threading.Event()
+    closing: list[FakeProcess] = []
+    for process in scene.processes:
+
+        def close(process: FakeProcess = process) -> None:
+            closing.append(process)
+            assert may_close.wait(5)
+
+        monkeypatch.setattr(process, "close", close)
+    resting = asyncio.create_task(scene.ahead.rest())
+    await until(lambda: len(closing) == 1)
+    resting.cancel()
+    await asyncio.wait([resting])
+    may_close.set()
+    await scene.end()
+    assert len(closing) == 2
+    assert scene.running[-1] == 0
+
+
 async def test_closing_waits_for_what_is_under_way() -> None:
     """A process that is ended in the midst of an answer would be one that died."""
     scene = Scene(FakeProcess(patient=True))
