@@ -75,9 +75,11 @@ def doubtful_identifiers(texts: pa.Array) -> Mask:
     doubtful |= (lengths == 0) & ~are_null(texts)
     data = texts.buffers()[2]
     # translate is ten times faster than looking every byte up, which is left to the columns that hold a bad one.
-    if data is not None and data.to_pybytes().translate(None, _ALLOWED):
-        places = np.flatnonzero(_IS_FORBIDDEN[np.frombuffer(data, np.uint8)])
-        doubtful[np.searchsorted(_offsets(texts), places, side="right") - 1] = True
+    offsets = _offsets(texts)
+    # Arrow may have left room behind the last text.
+    if data is not None and data[: offsets[-1]].to_pybytes().translate(None, _ALLOWED):
+        places = np.flatnonzero(_IS_FORBIDDEN[np.frombuffer(data, np.uint8, offsets[-1])])
+        doubtful[np.searchsorted(offsets, places, side="right") - 1] = True
     return doubtful
 
 

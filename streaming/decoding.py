@@ -136,10 +136,7 @@ def _event_rows(
 ) -> pa.RecordBatch:
     columns = dict(events.texts)
     columns["schema_version"] = pa.array(events.schema_versions, pa.int32())
-    came_as_one = events.payload_texts
-    columns["payload"] = (
-        pa.array(events.payloads, pa.string()) if came_as_one is None else came_as_one.view(pa.string())
-    )
+    columns["payload"] = events.payloads.view(pa.string())
     columns["occurred_at"] = _array(events.occurred_us, EVENT_SCHEMA.field("occurred_at").type)
     columns["received_at"] = _array(events.received_us, EVENT_SCHEMA.field("received_at").type)
     columns["log"] = pa.repeat(pa.scalar(log, pa.string()), len(events))

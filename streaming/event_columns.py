@@ -48,11 +48,9 @@ class EventColumns:
     occurred_us: NDArray[np.int64]
     received_us: NDArray[np.int64]
     schema_versions: NDArray[np.int32] = field(repr=False)
-    payloads: Sequence[JsonText] = field(repr=False)
+    payloads: pa.BinaryArray = field(repr=False)
     texts: Mapping[str, pa.StringArray] = field(repr=False)
     """By field, each of `TEXT_FIELDS`."""
-    payload_texts: pa.BinaryArray | None = field(default=None, repr=False)
-    """The payloads as a column, where they came as one."""
     whole: "tuple[EventColumns, int] | None" = field(default=None, repr=False)
     """The events that these are a part of, and where they begin in them."""
 
@@ -77,7 +75,7 @@ class EventColumns:
             self.occurred_us[rows],
             self.received_us[rows],
             self.schema_versions[rows],
-            [self.payloads[row] for row in rows.tolist()],
+            self.payloads.take(pa.array(rows)),
             {name: values.take(pa.array(rows)) for name, values in self.texts.items()},
         )
 
@@ -92,6 +90,11 @@ class EventColumns:
             {name: values[begin:end] for name, values in self.texts.items()},
             whole=(self, begin),
         )
+
+    @cached_property
+    def _payload_texts(self) -> list[bytes]:
+        texts: list[bytes] = self.payloads.to_pylist()
+        return texts
 
     @cached_property
     def id_hashes(self) -> NDArray[np.uint64]:
@@ -114,10 +117,10 @@ class EventColumns:
         Values are as JSON has them: text, numbers, booleans, lists, objects. `event_names` None selects all events.
         """
         if event_names is None:
-            rows, chosen = np.arange(len(self), dtype=np.int64), self.payloads
+            rows, chosen = np.arange(len(self), dtype=np.int64), self._payload_texts
         else:
             places = [row for row, name in enumerate(self.column("event_name")) if name in event_names]
-            rows, chosen = np.array(places, np.int64), [self.payloads[row] for row in places]
+            rows, chosen = np.array(places, np.int64), [self._payload_texts[row] for row in places]
         selected = list(map(_selecting_decoder(tuple(fields), absent).decode, chosen))
         return SelectedPayloads(
             rows, {name: list(map(attrgetter(_slot(n)), selected)) for n, name in enumerate(fields)}
@@ -144,7 +147,15 @@ def in_order_of_offsets(first: EventColumns, second: EventColumns) -> EventColum
         np.concatenate([first.occurred_us, second.occurred_us]),
         np.concatenate([first.received_us, second.received_us]),
         np.concatenate([first.schema_versions, second.schema_versions]),
-        [*first.payloads, *second.payloads],
+        pa.concat_arrays([first.payloads, second.payloads]),
         {name: pa.concat_arrays([first.texts[name], second.texts[name]]) for name in TEXT_FIELDS},
     )
     return both.take(np.argsort(offsets, kind="stable"))
+
+
+def payload_column(payloads: Sequence[JsonText]) -> pa.BinaryArray:
+    """Payloads, some of which Arrow would not take, as a column."""
+    ends = np.cumsum(np.fromiter(map(len, payloads), np.int64, len(payloads)))
+    offsets = np.concatenate([[0], ends]).astype(np.int32)
+    buffers = [None, pa.py_buffer(offsets), pa.py_buffer(b"".join(payloads))]
+    return pa.Array.from_buffers(pa.binary(), len(payloads), buffers)

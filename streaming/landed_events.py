@@ -28,6 +28,6 @@ def _columns(rows: pa.RecordBatch) -> EventColumns:
         rows["occurred_at"].view(pa.int64()).to_numpy(),
         rows["received_at"].view(pa.int64()).to_numpy(),
         rows["schema_version"].to_numpy(),
-        [payload.encode() for payload in rows["payload"].to_pylist()],
+        rows["payload"].cast(pa.binary()),
         {name: rows[name] for name in TEXT_FIELDS},
     )

@@ -76,7 +76,7 @@ def _columns_of(accepted: list[_Accepted]) -> EventColumns:
         np.array([one.occurred_us for one in accepted], np.int64),
         np.array([one.received_us for one in accepted], np.int64),
         np.array([one.event.schema_version for one in accepted], np.int32),
-        [one.payload for one in accepted],
+        pa.array([one.payload for one in accepted], pa.binary()),
         {name: pa.array(values, pa.string()) for name, values in texts.items()},
     )
 

@@ -8,7 +8,7 @@ import asyncio
 import datetime as dt
 import logging
 import time
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -68,6 +68,17 @@ class Pack:
         return sum(len(batch.records) for batch in self.batches)
 
 
+@dataclass(eq=False)
+class _Running:
+    """A process that was started and is yet to be ended."""
+
+    process: Decoder
+    free: list[Lane]
+    busy: int = 0
+    """Lanes on which it decodes."""
+    is_gone: bool = False
+
+
 class DecodingAhead:
     """The packs that wait; owned by one event loop."""
 
@@ -77,28 +88,26 @@ class DecodingAhead:
         processes: Sequence[Decoder],
         threads: Threads,
         log_of: Callable[[Partition], str | None],
-        running: Callable[[int], None] = lambda count: None,
+        tell: Callable[[int], None] = lambda count: None,
     ) -> None:
         """The processes decode batches of the topic. `log_of` says which incarnation of a partition is owned.
 
-        `running` is told how many of the processes there are.
+        `tell` is told how many of the processes there are.
         """
         self._topic = topic
         self._threads = threads
         self._log_of = log_of
-        self._running = running
+        self._tell = tell
         self._packs: deque[Pack] = deque()
         self._waiting_records = 0
         self._behind_since: float | None = None
         self._ended = list(processes)
-        self._free: list[tuple[Decoder, Lane]] = []
-        self._busy: Counter[Decoder] = Counter()
-        self._lost: set[Decoder] = set()
-        self._count = 0
+        self._running: list[_Running] = []
         self._starting: asyncio.Task[None] | None = None
         self._ending: asyncio.Task[None] | None = None
         self._not_before_s = 0.0
         self._used_s = 0.0
+        self._is_closed = False
 
     def __len__(self) -> int:
         return len(self._packs)
@@ -126,33 +135,34 @@ class DecodingAhead:
         """End the processes whenever nothing was decoded by them for a while, until cancelled."""
         while True:
             await asyncio.sleep(IDLE_CHECK_S)
-            is_at_rest = not self._busy.total() and self._starting is None
-            if self._free and is_at_rest and time.monotonic() - self._used_s >= IDLE_S:
-                _log.info("decoder_processes_ended count=%d idle_s=%.0f", self._count, IDLE_S)
+            is_at_rest = self._starting is None and not any(one.busy for one in self._running)
+            if self._running and is_at_rest and time.monotonic() - self._used_s >= IDLE_S:
+                _log.info("decoder_processes_ended count=%d idle_s=%.0f", len(self._running), IDLE_S)
                 # Not awaited itself: whoever closes goes on where this is cancelled.
-                self._ending = asyncio.create_task(self._end_free())
+                self._ending = asyncio.create_task(self._end(self._running))
                 await asyncio.wait([self._ending])
 
     async def close(self) -> None:
         """End the processes, after what they have begun."""
+        self._is_closed = True
         begun = [pack.under_way for pack in self._packs if pack.under_way is not None]
         begun += [task for task in (self._starting, self._ending) if task is not None]
         if begun:
             await asyncio.wait(begun)
-        await self._end_free()
+        await self._end(self._running)
 
-    async def _end_free(self) -> None:
-        ending, self._free = dict(self._free), []
-        for process in ending:
-            await self._end(process)
-
-    async def _end(self, process: Decoder) -> None:
-        await self._threads.beside(process.close)
-        self._ended.append(process)
-        self._note(-1)
+    async def _end(self, running: Sequence[_Running]) -> None:
+        ending = list(running)
+        self._running = [one for one in self._running if one not in ending]
+        for number, one in enumerate(ending, 1):
+            await self._threads.beside(one.process.close)
+            self._ended.append(one.process)
+            self._tell(len(self._running) + len(ending) - number)
 
     def _hand_over(self) -> None:
         """Give waiting packs to those of the processes that have none, if so many wait that this is worth it."""
+        if self._is_closed:
+            return
         now = time.monotonic()
         if self._waiting_records < START_RECORDS:
             self._behind_since = None
@@ -163,15 +173,17 @@ class DecodingAhead:
             self._starting = asyncio.create_task(self._start())
         if self._waiting_records < BACKLOG_RECORDS:
             return
+        free = (one for one in self._running for _ in list(one.free) if not one.is_gone)
         for pack in self._packs:
-            if not self._free:
-                break
             chosen = self._chosen(pack) if pack.under_way is None else []
-            if chosen:
-                self._used_s = now
-                process, lane = self._free.pop(0)
-                self._busy[process] += 1
-                pack.under_way = asyncio.create_task(self._decode(process, lane, pack, chosen))
+            if not chosen:
+                continue
+            one = next(free, None)
+            if one is None:
+                break
+            self._used_s = now
+            one.busy += 1
+            pack.under_way = asyncio.create_task(self._decode(one, one.free.pop(0), pack, chosen))
 
     def _chosen(self, pack: Pack) -> list[int]:
         """The places of the batches that a process can decode; none where these are too few records."""
@@ -194,11 +206,11 @@ class DecodingAhead:
             self._do_without(error)
         else:
             self._used_s = time.monotonic()
-            self._free += [(process, lane) for lane in process.lanes]
-            self._note(+1)
+            self._running.append(_Running(process, list(process.lanes)))
+            self._tell(len(self._running))
             _log.info("decoder_process_started pid=%s behind_records=%d", process.pid, self._waiting_records)
 
-    async def _decode(self, process: Decoder, lane: Lane, pack: Pack, chosen: Sequence[int]) -> None:
+    async def _decode(self, one: _Running, lane: Lane, pack: Pack, chosen: Sequence[int]) -> None:
         batches = [pack.batches[place] for place in chosen]
         log = self._log_of((self._topic, batches[0].partition))
         try:
@@ -207,22 +219,15 @@ class DecodingAhead:
                 decoded = dict(zip(chosen, found, strict=True)) if found is not None else {}
                 pack.decoded = [decoded.get(place) for place in range(len(pack.batches))]
         except DecoderGone as error:
-            self._lost.add(process)
-            self._free = [(other, lane) for other, lane in self._free if other is not process]
+            one.is_gone = True
             self._do_without(error)
-        self._busy[process] -= 1
-        if process not in self._lost:
-            self._free.append((process, lane))
-        elif not self._busy[process]:
-            # Whoever was waiting on another lane has come back too.
-            self._lost.remove(process)
-            await self._end(process)
+        one.busy -= 1
+        one.free.append(lane)
+        # Whoever was waiting on another lane comes back too.
+        if one.is_gone and not one.busy:
+            await self._end([one])
         self._hand_over()
 
     def _do_without(self, error: Exception) -> None:
         self._not_before_s = time.monotonic() + RETRY_S
         _log.warning("decoder_process_gone retry_s=%.0f reason=%s; nothing is lost with it", RETRY_S, error)
-
-    def _note(self, more: int) -> None:
-        self._count += more
-        self._running(self._count)

@@ -5,17 +5,15 @@ read 0.03; decoding them takes 1.6.
 """
 
 from collections.abc import Sequence
-from typing import Any
 
 import msgspec
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
 from streaming.event_columns import TEXT_FIELDS, EventColumns
+from streaming.joined_values import JoinedValues
 from streaming.one_by_one import Refused
 
-_NO_VALUE = -1
 _COUNT_BYTES = 8
 _LENGTH_BYTES = 4
 
@@ -30,29 +28,22 @@ _refused_decoder = msgspec.msgpack.Decoder(list[tuple[int, str, str | None]])
 
 def write_records(values: Sequence[bytes | None], area: memoryview) -> int | None:
     """Write the values of records; returns the bytes taken, None where there is not enough room."""
-    lengths = _lengths(values)
-    begin = _COUNT_BYTES + lengths.nbytes
-    data = b"".join(values if (lengths >= 0).all() else filter(None, values))  # type: ignore[arg-type]
-    end = begin + len(data)
+    joined = JoinedValues.of(values)
+    begin = _COUNT_BYTES + joined.lengths.nbytes
+    end = begin + len(joined.data)
     if end > len(area):
         return None
     area[:_COUNT_BYTES] = len(values).to_bytes(_COUNT_BYTES, "little")
-    area[_COUNT_BYTES:begin] = lengths.tobytes()
-    area[begin:end] = data
+    area[_COUNT_BYTES:begin] = joined.lengths.tobytes()
+    area[begin:end] = joined.data
     return end
 
 
-def read_records(area: memoryview) -> list[bytes | None]:
+def read_records(area: memoryview) -> JoinedValues:
     """The values of the records."""
     count = int.from_bytes(area[:_COUNT_BYTES], "little")
     begin = _COUNT_BYTES + _LENGTH_BYTES * count
-    lengths = np.frombuffer(area[_COUNT_BYTES:begin], np.int32)
-    ends = np.cumsum(np.maximum(lengths, 0), dtype=np.int64).tolist()
-    data = bytes(area[begin:])
-    values: list[bytes | None] = [data[first:end] for first, end in zip([0, *ends], ends, strict=False)]
-    for place in np.flatnonzero(lengths == _NO_VALUE).tolist():
-        values[place] = None
-    return values
+    return JoinedValues(bytes(area[begin:]), np.frombuffer(bytes(area[_COUNT_BYTES:begin]), np.int32))
 
 
 def write_events(events: EventColumns, refused: Sequence[Refused], area: memoryview) -> Size | None:
@@ -62,7 +53,7 @@ def write_events(events: EventColumns, refused: Sequence[Refused], area: memoryv
         "occurred_us": events.occurred_us,
         "received_us": events.received_us,
         "schema_version": events.schema_versions,
-        "payload": _joined(events.payloads),
+        "payload": events.payloads,
         **events.texts,
     }
     batch = pa.RecordBatch.from_arrays([pa.array(columns[name]) for name in _SCHEMA.names], schema=_SCHEMA)
@@ -87,25 +78,8 @@ def read_events(area: memoryview, size: Size, values: Sequence[bytes | None]) ->
         numbers["occurred_us"],
         numbers["received_us"],
         numbers["schema_version"],
-        batch.column("payload").to_pylist(),
+        batch.column("payload"),
         {name: batch.column(name) for name in TEXT_FIELDS},
-        # For rows that land, which would have a second copy of them.
-        payload_texts=batch.column("payload"),
     )
     rest = _refused_decoder.decode(area[size[0] : sum(size)])
     return events, [Refused(place, values[place], reason, event_id) for place, reason, event_id in rest]
-
-
-def _lengths(values: Sequence[bytes | None]) -> NDArray[np.int32]:
-    try:
-        return np.fromiter(map(len, values), np.int32, len(values))  # type: ignore[arg-type]
-    except TypeError:
-        return np.array([_NO_VALUE if value is None else len(value) for value in values], np.int32)
-
-
-def _joined(payloads: Sequence[Any]) -> pa.Array:
-    """Payloads, some of which Arrow would not take, as a column."""
-    ends = np.cumsum(np.fromiter(map(len, payloads), np.int64, len(payloads)))
-    offsets = np.concatenate([[0], ends]).astype(np.int32)
-    buffers = [None, pa.py_buffer(offsets), pa.py_buffer(b"".join(payloads))]
-    return pa.Array.from_buffers(pa.binary(), len(payloads), buffers)

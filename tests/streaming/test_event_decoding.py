@@ -19,7 +19,7 @@ from platform_assets.contracts.events import (
     encode_payload,
 )
 from platform_assets.contracts.payloads import PURCHASE_LINE
-from streaming import event_decoding
+from streaming import envelopes, event_decoding, payload_decoding
 from streaming.decoding import decode_events, decode_events_together
 from streaming.event_decoding import decode_records
 from tests.odd_events import PURCHASE, PURCHASES, TRACE, VARIANTS, records, with_field
@@ -48,6 +48,14 @@ def oracle(values: Sequence[bytes | None]) -> tuple[list[Row], list[tuple[int, s
 
 
 def check_against_oracle(values: Sequence[bytes | None]) -> None:
+    """Whether envelopes are cut out where they can be, as of many records, or all decoded, as of few."""
+    for least in (1, len(values) + 1):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(event_decoding, "LEAST_FRAMED", least)
+            check_decoding(values)
+
+
+def check_decoding(values: Sequence[bytes | None]) -> None:
     batch = a_batch(list(enumerate(values)), start=0, next_offset=len(values))
     rows, rejected = oracle(values)
     decoded = decode_events(batch, "log1", NOW)
@@ -109,7 +117,8 @@ def test_decoding_in_bulk_equals_the_contract_record_by_record(values: list[byte
     check_against_oracle(values[:cut])
     check_against_oracle(values[cut:])
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(event_decoding, "_TOGETHER", data.draw(st.integers(1, 3)))
+        for module in (envelopes, payload_decoding):
+            patch.setattr(module, "TOGETHER", data.draw(st.integers(1, 3)))
         check_against_oracle(values)
 
 
@@ -191,7 +200,7 @@ def test_events_as_the_door_writes_them_take_the_bulk_path_only(monkeypatch: pyt
 
 def test_bulk_envelope_has_the_contract_s_fields() -> None:
     """A field that the contract gains must be checked here too."""
-    assert event_decoding._Envelope.__struct_fields__ == ENVELOPE_FIELDS
+    assert envelopes._Envelope.__struct_fields__ == ENVELOPE_FIELDS
 
 
 def test_landed_payload_is_the_contract_s_text_whatever_the_producer_wrote() -> None:

@@ -300,6 +300,23 @@ async def test_closing_waits_for_what_is_under_way() -> None:
     await scene.end()
 
 
+async def test_process_is_not_started_any_more_while_the_others_are_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would outlive the worker: what is under way ends with packs still waiting."""
+    monkeypatch.setattr(ahead, "RETRY_S", 0.02)
+    busy, other = FakeProcess(patient=True), FakeProcess()
+    other.cannot_start = True
+    scene = Scene(busy, other)
+    scene.ahead.add([events(0)])
+    await until(lambda: busy.begun == [0])
+    closing = asyncio.create_task(scene.ahead.close())
+    await asyncio.sleep(2 * ahead.RETRY_S)
+    busy.may_go_on.set()
+    await closing
+    assert other.starts == 1
+    assert len(busy.closes) == 1
+    await scene.end()
+
+
 @settings(max_examples=60, deadline=None)
 @given(
     st.lists(st.sampled_from([1, 900, 1_500, 5_000, 9_000]), min_size=1, max_size=25),

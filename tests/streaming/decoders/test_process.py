@@ -52,7 +52,7 @@ def check_same(found: Sequence[DecodedBatch] | None, wanted: Sequence[DecodedBat
         assert other.events is not None
         assert one.events.offsets.tolist() == other.events.offsets.tolist()
         assert one.events.id_hashes.tolist() == other.events.id_hashes.tolist()
-        assert list(map(bytes, one.events.payloads)) == list(map(bytes, other.events.payloads))
+        assert one.events.payloads == other.events.payloads
 
 
 @pytest.mark.parametrize("land", [True, False])
