@@ -29,12 +29,14 @@ from streaming.live_features import LiveFeatures
 from streaming.merging import MergeStage
 from streaming.metrics import StreamMetrics, add_metrics_page
 from streaming.microbatch import MicroBatches, use_batches
+from streaming.owned_partitions import OwnedPartitions
 from streaming.pipeline import Pipeline
 from streaming.publishing import NewsLog
 from streaming.rejecting import RejectionLog
 from streaming.seeking import SeekBack
 from streaming.sink import LandingSink, Limits, Partition
 from streaming.stage import Stage
+from streaming.steps import Steps
 from streaming.threads import Threads
 from streaming.usable_cores import usable_cores
 from streaming.windowing import WindowStage
@@ -167,15 +169,13 @@ def _pipeline(app: Any, settings: Settings, writers: _Writers, part_partitions: 
     )
     registered = WatchedSchemas(SchemaFolder(settings.schemas_dir))
     decoders |= {EVENTS.name: decoding.decode_by_schemas(registered, land=everything)}
+    steps = Steps(Lander(sink, threads, metrics), frozenset(LANDED_TOPICS if everything else ()), stages, emitters)
     return Pipeline(
-        zone=zone,
-        lander=Lander(sink, threads, metrics),
-        landed_topics=LANDED_TOPICS if everything else (),
-        stages=stages,
-        emitters=emitters,
-        checkpoints=checkpoints,
+        steps,
+        OwnedPartitions(
+            steps, zone=zone, checkpoints=checkpoints, incarnations=incarnations, threads=threads, metrics=metrics
+        ),
         decoders=decoders,
-        incarnations=incarnations,
         append_rejections=writers.rejections.append,
         gives_up=gives_up,
         on_gap=seek_back,
@@ -196,7 +196,7 @@ class _KeptPositions:
         return {TP(topic, partition): position for (topic, partition), position in positions.items()}
 
     def landed(self, partition: TP) -> int | None:
-        return self._pipeline.kept((partition.topic, partition.partition))
+        return self._pipeline.owned.kept((partition.topic, partition.partition))
 
 
 def _add_agent(app: Any, pipeline: Pipeline, name: str) -> None:

@@ -27,7 +27,7 @@ def add_pages(app: Any, pipeline: Pipeline) -> None:
             {
                 "ready": pipeline.is_ready,
                 "paused": None if paused is None else {"reason": paused.reason, "attempts": paused.attempts},
-                "partitions": pipeline.report(),
+                "partitions": pipeline.owned.report(),
             }
         )
 

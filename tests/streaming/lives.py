@@ -30,10 +30,12 @@ from streaming.incarnations import Incarnations
 from streaming.lander import Lander
 from streaming.merging import MergeStage
 from streaming.metrics import StreamMetrics
+from streaming.owned_partitions import OwnedPartitions
 from streaming.pipeline import Pipeline
 from streaming.record_batch import RecordBatch
 from streaming.sink import Admission, LandingSink, Limits, Partition
 from streaming.stage import Outgoing, Stage
+from streaming.steps import Steps
 from streaming.threads import Threads
 from streaming.windowing import WindowStage
 from tests.streaming_records import a_batch, an_event, at
@@ -215,15 +217,19 @@ class Life:
             )
             for topic, stage in stages.items()
         }
-        self.pipeline = Pipeline(
+        steps = Steps(self.lander, frozenset(landed_topics), stages, self.emitters)
+        owned = OwnedPartitions(
+            steps,
             zone=self.zone,
-            lander=self.lander,
-            landed_topics=landed_topics,
-            stages=stages,
-            emitters=self.emitters,
             checkpoints=self.checkpoints,
-            decoders=decoding.DECODERS | {PARTIALS.name: decoding.each(decoding.decode_part_updates)},
             incarnations=incarnations or FixedIncarnations(),
+            threads=self.threads,
+            metrics=self.metrics,
+        )
+        self.pipeline = Pipeline(
+            steps,
+            owned,
+            decoders=decoding.DECODERS | {PARTIALS.name: decoding.each(decoding.decode_part_updates)},
             append_rejections=log.reject,
             gives_up=lambda: self.gives_up,
             on_gap=self._note_gap,
@@ -261,7 +267,7 @@ class Life:
     async def merge(self) -> None:
         """Take what the topic of parts has beyond the positions, as the worker does that owns it."""
         for partition in range(PARTITIONS):
-            position = self.pipeline.position((PARTIALS.name, partition))
+            position = self.pipeline.owned.position((PARTIALS.name, partition))
             assert position is not None
             values = self.log.parts(partition)[position:]
             if values:

@@ -114,7 +114,7 @@ async def test_batch_is_refused_where_it_leaves_a_gap_repeats_or_is_not_of_an_ow
     assert await life.feed(0, [shopping(0, 0)], 0) is Admission.REPEATED
     assert await life.feed(1, [shopping(0, 0)], 0) is Admission.NOT_OWNED
     assert life.pipeline.positions() == {PLACE: 2}
-    assert life.pipeline.report()[0]["position"] == 2
+    assert life.pipeline.owned.report()[0]["position"] == 2
     await life.pipeline.release([PLACE])
     assert await life.feed(0, [shopping(2, 2)], 2) is Admission.NOT_OWNED
     assert life.pipeline.positions() == {}
@@ -151,7 +151,7 @@ async def test_batches_with_and_without_rejections_are_counted_once_and_refused_
     page = generate_latest(life.metrics.registry).decode()
     for name, value in (("events_total", 4.0), ("rejected_total", 1.0), ("lag_events", 0.0)):
         assert f'analytics_stream_{name}{{partition="0",topic="events.v1"}} {value}' in page
-    assert life.pipeline.position(PLACE) == 4
+    assert life.pipeline.owned.position(PLACE) == 4
     await life.stop()
 
 
@@ -581,7 +581,7 @@ async def test_backlog_that_fleeting_processes_decode_gives_what_the_worker_give
                 batch = a_batch(numbered, start=begin, next_offset=begin + len(found), partition=partition)
                 await life.pipeline.put(batch)
         ends = [2_000] * PARTITIONS
-        while [life.pipeline.position((EVENTS.name, number)) for number in range(PARTITIONS)] != ends:
+        while [life.pipeline.owned.position((EVENTS.name, number)) for number in range(PARTITIONS)] != ends:
             await asyncio.sleep(0.005)
         await life.stop()
         rejected = {
