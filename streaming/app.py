@@ -168,7 +168,7 @@ def _pipeline(app: Any, settings: Settings, writers: _Writers, part_partitions: 
         decoding.DECODERS | stream_decoders.DECODERS | {PARTIALS.name: decoding.each(decoding.decode_part_updates)}
     )
     registered = WatchedSchemas(SchemaFolder(settings.schemas_dir))
-    decoders |= {EVENTS.name: decoding.decode_by_schemas(registered, land=everything)}
+    decoders |= {EVENTS.name: decoding.decode_by_schemas(registered, land=everything, definitions=DEFINITIONS)}
     steps = Steps(Lander(sink, threads, metrics), frozenset(LANDED_TOPICS if everything else ()), stages, emitters)
     return Pipeline(
         steps,

@@ -9,7 +9,7 @@ microseconds since the epoch.
 """
 
 import datetime as dt
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from platform_assets.contracts.landing import EVENT_COLUMNS, LOG_COLUMNS, REJECTION_COLUMNS
 from platform_assets.contracts.rejections import Rejection, decode_rejection, encode_rejection, reject_in_the_stream
 from platform_assets.contracts.topics import EVENTS, REJECTED
-from platform_assets.contracts.windows import PartUpdates, decode_parts
+from platform_assets.contracts.windows import PartUpdates, WindowDefinition, decode_parts
 from resources.event_schemas.in_force import NO_SCHEMAS, SchemasInForce, WatchedSchemas
 from resources.landing_zone import arrow_schema
 from streaming.event_columns import EventColumns
@@ -82,13 +82,16 @@ def decode_events_together(
     *,
     land: bool = True,
     schemas: SchemasInForce = NO_SCHEMAS,
+    definitions: Collection[WindowDefinition] = (),
 ) -> list[DecodedBatch]:
     """As `decode_events`, for several batches in one pass over the columns.
 
     A pass costs 0.3 ms beside what its events cost, and four partitions bring some fifty events each every ten
     milliseconds at 20,000 a second. Without `land` there are no rows. What does not fit `schemas` is rejected too.
+    For `definitions` see `decode_records`.
     """
-    return by_batch(batches, log, now, decode_records(values_of(batches), land=land, schemas=schemas), land=land)
+    found = decode_records(values_of(batches), land=land, schemas=schemas, definitions=definitions)
+    return by_batch(batches, log, now, found, land=land)
 
 
 def values_of(batches: Sequence[RecordBatch]) -> list[bytes | None]:
@@ -145,9 +148,13 @@ def _event_rows(
     return pa.RecordBatch.from_arrays([columns[name] for name in EVENT_SCHEMA.names], schema=EVENT_SCHEMA)
 
 
-def decode_by_schemas(schemas: WatchedSchemas, *, land: bool) -> DecodeTogether:
+def decode_by_schemas(
+    schemas: WatchedSchemas, *, land: bool, definitions: Collection[WindowDefinition] = ()
+) -> DecodeTogether:
     """`decode_events_together` by the registered schemas, which are looked at between batches."""
-    return lambda batches, log, now: decode_events_together(batches, log, now, land=land, schemas=schemas.newest())
+    return lambda batches, log, now: decode_events_together(
+        batches, log, now, land=land, schemas=schemas.newest(), definitions=definitions
+    )
 
 
 def decode_part_updates(batch: RecordBatch, log: str, now: dt.datetime) -> DecodedBatch:

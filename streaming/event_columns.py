@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from platform_assets.windows.columns import MISSING
 from streaming.id_hashes import hash_ids
 
 TEXT_FIELDS = (
@@ -51,6 +52,8 @@ class EventColumns:
     payloads: pa.BinaryArray = field(repr=False)
     texts: Mapping[str, pa.StringArray] = field(repr=False)
     """By field, each of `TEXT_FIELDS`."""
+    values: Mapping[str, list[Any]] = field(default_factory=dict, repr=False)
+    """Payload fields that were looked up while the payloads were read, `MISSING` where one has none."""
     whole: "tuple[EventColumns, int] | None" = field(default=None, repr=False)
     """The events that these are a part of, and where they begin in them."""
 
@@ -76,7 +79,8 @@ class EventColumns:
             self.received_us[rows],
             self.schema_versions[rows],
             self.payloads.take(pa.array(rows)),
-            {name: values.take(pa.array(rows)) for name, values in self.texts.items()},
+            {name: texts.take(pa.array(rows)) for name, texts in self.texts.items()},
+            {name: [values[row] for row in rows.tolist()] for name, values in self.values.items()},
         )
 
     def part(self, begin: int, end: int, offsets: NDArray[np.int64]) -> "EventColumns":
@@ -87,7 +91,8 @@ class EventColumns:
             self.received_us[begin:end],
             self.schema_versions[begin:end],
             self.payloads[begin:end],
-            {name: values[begin:end] for name, values in self.texts.items()},
+            {name: texts[begin:end] for name, texts in self.texts.items()},
+            {name: values[begin:end] for name, values in self.values.items()},
             whole=(self, begin),
         )
 
@@ -109,28 +114,30 @@ class EventColumns:
         """The names that occur."""
         return frozenset(self.texts["event_name"].unique().to_pylist())
 
-    def payload_values(
-        self, fields: Sequence[str], event_names: frozenset[str] | None = None, *, absent: object = None
-    ) -> SelectedPayloads:
-        """The values of top-level payload fields, `absent` where there is none, of the events with one of these names.
+    def payload_values(self, fields: Sequence[str], event_names: frozenset[str] | None = None) -> SelectedPayloads:
+        """The values of top-level payload fields of the events with one of these names, and maybe of others.
 
-        Values are as JSON has them: text, numbers, booleans, lists, objects. `event_names` None selects all events.
+        Values are as JSON has them: text, numbers, booleans, lists, objects; `MISSING` where there is no such field.
+        `event_names` None selects all events.
         """
+        everything = np.arange(len(self), dtype=np.int64)
+        if self.values.keys() >= set(fields):
+            return SelectedPayloads(everything, {name: self.values[name] for name in fields})
         if event_names is None:
-            rows, chosen = np.arange(len(self), dtype=np.int64), self._payload_texts
+            rows, chosen = everything, self._payload_texts
         else:
             places = [row for row, name in enumerate(self.column("event_name")) if name in event_names]
             rows, chosen = np.array(places, np.int64), [self._payload_texts[row] for row in places]
-        selected = list(map(_selecting_decoder(tuple(fields), absent).decode, chosen))
+        selected = list(map(_selecting_decoder(tuple(fields)).decode, chosen))
         return SelectedPayloads(
             rows, {name: list(map(attrgetter(_slot(n)), selected)) for n, name in enumerate(fields)}
         )
 
 
 @lru_cache
-def _selecting_decoder(fields: tuple[str, ...], absent: object) -> msgspec.json.Decoder[Any]:
+def _selecting_decoder(fields: tuple[str, ...]) -> msgspec.json.Decoder[Any]:
     """Reads only these fields of an object, whatever they are called, and skips the others."""
-    slots = [(_slot(place), Any, absent) for place in range(len(fields))]
+    slots = [(_slot(place), Any, MISSING) for place in range(len(fields))]
     names = {_slot(place): name for place, name in enumerate(fields)}
     return msgspec.json.Decoder(msgspec.defstruct("SelectedFields", slots, rename=names, gc=False))
 
@@ -149,6 +156,7 @@ def in_order_of_offsets(first: EventColumns, second: EventColumns) -> EventColum
         np.concatenate([first.schema_versions, second.schema_versions]),
         pa.concat_arrays([first.payloads, second.payloads]),
         {name: pa.concat_arrays([first.texts[name], second.texts[name]]) for name in TEXT_FIELDS},
+        {name: [*first.values[name], *second.values[name]] for name in first.values.keys() & second.values.keys()},
     )
     return both.take(np.argsort(offsets, kind="stable"))
 

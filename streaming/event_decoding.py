@@ -9,7 +9,7 @@ leave open what its texts are, and a payload whether it can be read: that is che
 `payload_decoding`).
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from functools import reduce
 from typing import Any
 
@@ -17,6 +17,7 @@ import numpy as np
 import pyarrow as pa
 
 from platform_assets.contracts.events import EventType, Name, Traceparent
+from platform_assets.contracts.windows import WindowDefinition
 from resources.event_schemas.in_force import NO_SCHEMAS, SchemasInForce
 from streaming.column_checks import are_among, doubtful_identifiers, misfits, read_times
 from streaming.envelopes import Envelopes, decode_envelopes
@@ -25,6 +26,7 @@ from streaming.framed_envelopes import cut_envelopes
 from streaming.joined_values import JoinedValues
 from streaming.one_by_one import Refused, decode_one_by_one
 from streaming.payload_decoding import decode_payloads, read_payload
+from streaming.window_columns import needed_by_those_that_take
 
 _IDENTIFIERS = ("event_id", "user_id", "session_id", "correlation_id")
 # Columns of few distinct values, each of which is checked by the contract's own type.
@@ -41,14 +43,19 @@ LEAST_FRAMED = 200
 
 
 def decode_records(
-    records: Sequence[bytes | None], *, land: bool, schemas: SchemasInForce = NO_SCHEMAS
+    records: Sequence[bytes | None],
+    *,
+    land: bool,
+    schemas: SchemasInForce = NO_SCHEMAS,
+    definitions: Collection[WindowDefinition] = (),
 ) -> tuple[EventColumns, list[Refused]]:
     """The accepted events among the values of records, and what is wrong with every other one.
 
     For offsets both have the places among the records, ascending: the offsets of several partitions would repeat each
-    other. With `land` the payloads are as `encode_payload` writes them, else as they were sent.
+    other. With `land` the payloads are as `encode_payload` writes them, else as they were sent. The columns have
+    the values of the payload fields that these windows read, unless some records had to be decided one by one.
     """
-    accepted = [_sure(envelopes, schemas, land=land) for envelopes in _envelopes(records)]
+    accepted = [_sure(envelopes, schemas, land=land, definitions=definitions) for envelopes in _envelopes(records)]
     columns = reduce(in_order_of_offsets, accepted)
     if len(columns) == len(records):
         return columns, []
@@ -68,9 +75,13 @@ def _envelopes(records: Sequence[bytes | None]) -> Iterator[Envelopes]:
         yield decode_envelopes([records[place] for place in others.tolist()]).under(others)
 
 
-def _sure(envelopes: Envelopes, schemas: SchemasInForce, *, land: bool) -> EventColumns:
+def _sure(
+    envelopes: Envelopes, schemas: SchemasInForce, *, land: bool, definitions: Collection[WindowDefinition]
+) -> EventColumns:
     """Those of them that the contract and the schemas accept without doubt."""
-    payloads = decode_payloads(envelopes.texts["event_name"].to_pylist(), envelopes.payloads, write=land)
+    names: list[str] = envelopes.texts["event_name"].to_pylist()
+    fields = needed_by_those_that_take(definitions, frozenset(names)).fields
+    payloads = decode_payloads(names, envelopes.payloads, write=land, fields=fields)
     if len(payloads.places) < len(envelopes):
         envelopes = envelopes.take(np.array(payloads.places, np.int64))
     doubtful = envelopes.doubtful.copy()
@@ -87,7 +98,13 @@ def _sure(envelopes: Envelopes, schemas: SchemasInForce, *, land: bool) -> Event
         if wrong := misfits(texts[name].unique().to_pylist(), kind):
             doubtful |= are_among(texts[name], wrong)
     columns = EventColumns(
-        envelopes.places, occurred_us, received_us, envelopes.schema_versions, payload_column(payloads.texts), texts
+        envelopes.places,
+        occurred_us,
+        received_us,
+        envelopes.schema_versions,
+        payload_column(payloads.texts),
+        texts,
+        payloads.values,
     )
     doubtful[_misfits_of_schemas(columns, envelopes.payloads, schemas)] = True
     return columns.take(np.flatnonzero(~doubtful)) if doubtful.any() else columns

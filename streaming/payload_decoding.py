@@ -4,7 +4,7 @@ A decoder keeps the last of two equal keys and says nothing. A key that is lost 
 counted: of many payloads together, since none can make up for what another has lost.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +13,7 @@ import msgspec
 from platform_assets.contracts.duplicate_keys import ESCAPED_COLON, keeps_its_colons
 from platform_assets.contracts.events import MAX_NESTING, check_payload
 from platform_assets.contracts.payloads import PAYLOAD_CONTRACTS
+from platform_assets.windows.columns import MISSING
 from streaming.event_columns import JsonText
 from streaming.many_records import TOGETHER, decode_each, without
 from streaming.one_by_one import NOT_DECODABLE
@@ -33,26 +34,36 @@ class Payloads:
     texts: Sequence[JsonText]
     doubtful: list[int]
     """Places among the texts of those that may hold a key twice, or nest deeper than the contract allows."""
+    values: Mapping[str, list[Any]]
+    """Of each field that was asked for, `MISSING` where a payload has none."""
 
 
-def decode_payloads(names: Sequence[str], raw_payloads: Sequence[JsonText], *, write: bool) -> Payloads:
+def decode_payloads(
+    names: Sequence[str], raw_payloads: Sequence[JsonText], *, write: bool, fields: Sequence[str] = ()
+) -> Payloads:
     """Read them to the end, which skipping over them in an envelope does not do (UTF-8, numbers, contracts).
 
-    With `write` their texts are as `encode_payload` writes them, else as they were sent.
+    With `write` their texts are as `encode_payload` writes them, else as they were sent. The fields are top-level ones:
+    to look a value up that has been read takes 0.04 µs, to read a payload again for it 0.25.
     """
+    values: dict[str, list[Any]] = {name: [] for name in fields}
     places: list[int] = []
     texts: list[JsonText] = []
     doubtful: list[int] = []
     for begin in range(0, len(raw_payloads), TOGETHER):
         end = begin + TOGETHER
-        found = _decode_together(names[begin:end], raw_payloads[begin:end], write=write)
+        found = _decode_together(names[begin:end], raw_payloads[begin:end], write=write, fields=fields)
         doubtful += [len(texts) + place for place in found.doubtful]
         places += [begin + place for place in found.places]
         texts += found.texts
-    return Payloads(places, texts, doubtful)
+        for name, more in found.values.items():
+            values[name] += more
+    return Payloads(places, texts, doubtful, values)
 
 
-def _decode_together(names: Sequence[str], raw_payloads: Sequence[JsonText], *, write: bool) -> Payloads:
+def _decode_together(
+    names: Sequence[str], raw_payloads: Sequence[JsonText], *, write: bool, fields: Sequence[str]
+) -> Payloads:
     written: list[bytes] | None = None
     if _contract_decoders.keys().isdisjoint(names):
         contents, failed = decode_each(read_payload, raw_payloads)
@@ -65,7 +76,15 @@ def _decode_together(names: Sequence[str], raw_payloads: Sequence[JsonText], *, 
     together = b",".join(raw_payloads)
     doubtful = _may_repeat_keys(raw_payloads, contents, written, together) + _too_deep(names, raw_payloads, together)
     texts = written if write and written is not None else raw_payloads
-    return Payloads(without(range(len(raw_payloads) + len(failed)), failed), texts, doubtful)
+    values = {name: [_value(content, name) for content in contents] for name in fields}
+    return Payloads(without(range(len(raw_payloads) + len(failed)), failed), texts, doubtful, values)
+
+
+def _value(content: Any, field: str) -> Any:
+    """A field of a payload that was read, by the contract of its event name or without."""
+    if type(content) is dict:
+        return content.get(field, MISSING)
+    return getattr(content, field) if field in content.__struct_fields__ else MISSING
 
 
 def _read_by_contract(name: str, raw: JsonText) -> tuple[Any, bytes]:

@@ -35,6 +35,11 @@ class Needed:
         return cls(tuple(dict.fromkeys(fields)), chosen)
 
 
+def needed_by_those_that_take(definitions: Collection[WindowDefinition], names: frozenset[str]) -> Needed:
+    """What is read of events among which these names occur: a definition that takes none of them does not ask."""
+    return Needed.by([one for one in definitions if one.event_names is None or not one.event_names.isdisjoint(names)])
+
+
 class WindowColumns:
     """Decoded events behind the engine's `EventColumns`."""
 
@@ -83,15 +88,8 @@ class WindowColumns:
 
     @cached_property
     def _payload_values(self) -> dict[str, list[Any]]:
-        # A definition that takes none of these events does not ask; each field takes 0.02 to 0.05 µs an event.
-        present = self.distinct_event_names
-        asking = [
-            definition
-            for definition in self._definitions
-            if definition.event_names is None or not definition.event_names.isdisjoint(present)
-        ]
-        needed = Needed.by(asking)
-        selected = self._events.payload_values(needed.fields, needed.event_names, absent=MISSING)
+        needed = needed_by_those_that_take(self._definitions, self.distinct_event_names)
+        selected = self._events.payload_values(needed.fields, needed.event_names)
         values: dict[str, list[Any]] = dict(selected.columns)
         if len(selected.rows) < len(self._events):
             rows = selected.rows.tolist()

@@ -12,9 +12,9 @@ from streaming.interpreter import collect_rarely, go_without_pandas
 
 REQUEST = struct.Struct("<q")
 """Bytes of records that wait in the lane's area."""
-ANSWER = struct.Struct("<qq")
-"""Bytes of columns, and of what was refused, that stand there instead; `NO_ROOM` where they do not fit."""
-NO_ROOM = (-1, 0)
+ANSWER = struct.Struct("<qqq")
+"""The `Size` of what stands there instead; `NO_ROOM` where it does not fit."""
+NO_ROOM = (-1, 0, 0)
 READY = b"ready"
 
 
@@ -30,6 +30,7 @@ def serve(ends: Sequence[Endpoint], schemas_dir: Path, *, land: bool) -> None:
     """Answer the requests of all lanes, one at a time, until the worker closes its end of a channel."""
     go_without_pandas()
     # After it: Arrow looks for pandas.
+    from platform_assets.contracts.windows import WINDOWS
     from resources.event_schemas.folder import SchemaFolder
     from resources.event_schemas.in_force import WatchedSchemas
     from streaming.decoders.column_transfer import read_records, write_events
@@ -48,5 +49,6 @@ def serve(ends: Sequence[Endpoint], schemas_dir: Path, *, land: bool) -> None:
                 return
             area = areas[channel].bytes
             values = read_records(area[: REQUEST.unpack(request)[0]])
-            size = write_events(*decode_records(values, land=land, schemas=schemas.newest()), area)
+            found = decode_records(values, land=land, schemas=schemas.newest(), definitions=WINDOWS)
+            size = write_events(*found, area)
             channel.sendall(ANSWER.pack(*(size or NO_ROOM)))

@@ -19,9 +19,12 @@ from platform_assets.contracts.events import (
     encode_payload,
 )
 from platform_assets.contracts.payloads import PURCHASE_LINE
-from streaming import envelopes, event_decoding, payload_decoding
+from platform_assets.contracts.windows import WindowDefinition, WindowType
+from platform_assets.windows.columns import MISSING
+from streaming import envelopes, event_columns, event_decoding, payload_decoding
 from streaming.decoding import decode_events, decode_events_together
 from streaming.event_decoding import decode_records
+from streaming.window_columns import WindowColumns
 from tests.odd_events import PURCHASE, PURCHASES, TRACE, VARIANTS, records, with_field
 from tests.streaming_records import NOW, a_batch, an_event
 
@@ -79,9 +82,10 @@ def check_decoding(values: Sequence[bytes | None]) -> None:
         for name in ("event_id", "event_type", "event_name", "user_id", "session_id", "source_service"):
             assert events.column(name) == [row[name] for row in rows]
         selected = events.payload_values(("a", "quantity", "no such-field"))
-        assert repr(selected.columns["a"]) == repr([json.loads(row["payload"]).get("a") for row in rows])
-        assert selected.columns["quantity"] == [json.loads(row["payload"]).get("quantity") for row in rows]
-        assert selected.columns["no such-field"] == [None] * len(rows)
+        payloads = [json.loads(row["payload"]) for row in rows]
+        assert repr(selected.columns["a"]) == repr([payload.get("a", MISSING) for payload in payloads])
+        assert selected.columns["quantity"] == [payload.get("quantity", MISSING) for payload in payloads]
+        assert selected.columns["no such-field"] == [MISSING] * len(rows)
     assert (decoded.events.id_hashes == lean.events.id_hashes).all()
 
 
@@ -120,6 +124,61 @@ def test_decoding_in_bulk_equals_the_contract_record_by_record(values: list[byte
         for module in (envelopes, payload_decoding):
             patch.setattr(module, "TOGETHER", data.draw(st.integers(1, 3)))
         check_against_oracle(values)
+
+
+def reading(field: str, names: frozenset[str] | None) -> WindowDefinition:
+    """A window that reads a field of the payloads of such events."""
+    return WindowDefinition(
+        name=f"by_{field}",
+        key_field=field,
+        window_type=WindowType.TUMBLING,
+        size_ms=1000,
+        event_names=names,
+        aggregates=(),
+        description="",
+    )
+
+
+READING = [
+    reading("a", None),
+    reading("__init__", None),
+    reading("quantity", frozenset({PURCHASE_LINE})),
+    reading("sales_value", frozenset({PURCHASE_LINE})),
+]
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(records(), max_size=8), st.booleans())
+def test_values_looked_up_while_payloads_are_read_are_those_that_stand_in_them(
+    values: list[bytes | None], land: bool
+) -> None:
+    """As far as a window asks for them: of the events that it takes, of their payloads as they were sent or written."""
+    found, _ = decode_records(values, land=land, definitions=READING)
+    alone, _ = decode_records(values, land=land)
+    assert not alone.values
+    for definition in READING:
+        taken = [
+            row
+            for row, name in enumerate(found.column("event_name"))
+            if definition.event_names is None or name in definition.event_names
+        ]
+        if not taken:
+            continue
+        looked_up, read = (
+            WindowColumns(columns, [definition]).values(definition.key_field, definition.event_names)
+            for columns in (found, alone)
+        )
+        assert repr([looked_up[row] for row in taken]) == repr([read[row] for row in taken])
+
+
+def test_payloads_are_read_once_where_the_windows_are_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    """To read each again for a field takes as long as all else that the windows do with an event."""
+    purchases = [encode_event(an_event(f"p{n}", event_name=PURCHASE_LINE, payload=PURCHASE)) for n in range(3)]
+    found, _ = decode_records([GOOD, *purchases], land=True, definitions=READING)
+    monkeypatch.delattr(event_columns, "_selecting_decoder")
+    assert WindowColumns(found, READING).values("quantity", None) == [MISSING, 1, 1, 1]
+    later = found.part(1, 3, found.offsets[1:3])
+    assert WindowColumns(later, READING).values("sales_value", None) == [0.5, 0.5]
 
 
 GOOD = encode_event(an_event("g"))

@@ -1,14 +1,18 @@
 """What two processes hand each other arrives as it was, or is known not to fit."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import hypothesis.strategies as st
 import pytest
 from hypothesis import given, settings
 
 from platform_assets.contracts.events import encode_event
+from platform_assets.contracts.windows import WINDOWS
+from platform_assets.windows.columns import MISSING
 from streaming.decoders.column_transfer import read_events, read_records, write_events, write_records
 from streaming.event_decoding import decode_records
+from streaming.window_columns import WindowColumns
 from tests.odd_events import records
 from tests.streaming_records import an_event
 
@@ -38,6 +42,20 @@ def test_columns_and_refusals_arrive_as_they_were_decoded(values: list[bytes | N
         (events.id_hashes, arrived.id_hashes),
     ):
         assert (mine.dtype, mine.tolist()) == (theirs.dtype, theirs.tolist())
+
+
+@pytest.mark.parametrize(
+    ("payload", "arrives"), [({"sales_value": [1, {"a": None}, "é", 0.1, True]}, True), ({"sales_value": 2**70}, False)]
+)
+def test_payload_values_arrive_or_are_read_again(payload: dict[str, Any], arrives: bool) -> None:
+    """What the way cannot carry the worker finds in the payloads."""
+    area = memoryview(bytearray(ROOM))
+    values = [encode_event(an_event("a")), encode_event(an_event("b", payload=payload))]
+    written = write_events(*decode_records(values, land=True, definitions=WINDOWS), area)
+    assert written is not None
+    arrived, _ = read_events(area, written, values)
+    assert bool(arrived.values) == arrives
+    assert WindowColumns(arrived, WINDOWS).values("sales_value", None) == [MISSING, payload["sales_value"]]
 
 
 @pytest.mark.parametrize("values", [[], [encode_event(an_event("a"))], [None, b"junk"]])
