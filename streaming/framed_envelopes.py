@@ -117,8 +117,12 @@ class _Cut:
 
     def _are(self, text: bytes) -> Mask:
         """True where this text stands."""
-        found: Mask = _windows(self._data, len(text))[self._at] == np.void(text)
-        return found
+        found = _windows(self._data, len(text))[self._at]
+        # Nearly always it stands everywhere, which one comparison of all says in a third of the time.
+        if found.tobytes() == text * len(found):
+            return np.ones(len(found), np.bool_)
+        are: Mask = found == np.void(text)
+        return are
 
     def _to_the_next_quotes(self) -> "_Texts":
         """What stands behind this place and before the next quote, at most up to the end of the record."""
