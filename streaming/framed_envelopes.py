@@ -39,15 +39,16 @@ def cut_envelopes(values: JoinedValues) -> Envelopes:
     """Those of one or more records that fit into the frame; their texts are ASCII, and may be any text otherwise."""
     cut = _Cut(values)
     for name, text in _FRAME.items():
-        cut.pass_over(text)
         if name == "payload":
+            cut.pass_over(text)
             cut.end_with_payload()
         elif name == "schema_version":
+            cut.pass_over(text)
             cut.take_digit()
         elif name in NULLABLE_FIELDS:
-            cut.take_text_or_null(name)
+            cut.take_text_or_null(name, text)
         else:
-            cut.take_text(name)
+            cut.take_text(name, text)
     return cut.envelopes()
 
 
@@ -74,25 +75,26 @@ class _Cut:
         self._fits &= (self._versions >= 1) & (self._versions <= SCHEMA_VERSION)
         self._move(self._at + 1)
 
-    def take_text(self, name: str) -> None:
-        self._fits &= self._bytes[self._at] == _QUOTE
-        texts = self._to_the_next_quotes()
-        self._texts[name] = texts
-        self._move(texts.ends + 1)
+    def take_text(self, name: str, before: bytes) -> None:
+        self.pass_over(before + b'"')
+        self._texts[name] = self._to_the_next_quotes()
+        self._move(self._texts[name].ends + 1)
 
-    def take_text_or_null(self, name: str) -> None:
-        is_null = self._are(_NULL)
+    def take_text_or_null(self, name: str, before: bytes) -> None:
+        is_null = self._are(before + _NULL)
+        after_null = self._at + len(before + _NULL)
         if is_null.all():
             self._texts[name] = _Texts(self._data, self._at, self._at, is_null)
-            self._move(self._at + len(_NULL))
-        elif not is_null.any():
-            self.take_text(name)
-        else:
-            self._fits &= is_null | (self._bytes[self._at] == _QUOTE)
-            after_null = self._at + len(_NULL)
-            texts = self._to_the_next_quotes()
-            self._texts[name] = _Texts(self._data, texts.begins, np.where(is_null, texts.begins, texts.ends), is_null)
-            self._move(np.where(is_null, after_null, texts.ends + 1))
+            self._move(after_null)
+            return
+        if not is_null.any():
+            self.take_text(name, before)
+            return
+        self._fits &= is_null | self._are(before + b'"')
+        self._move(self._at + len(before) + 1)
+        texts = self._to_the_next_quotes()
+        self._texts[name] = _Texts(self._data, texts.begins, np.where(is_null, texts.begins, texts.ends), is_null)
+        self._move(np.where(is_null, after_null, texts.ends + 1))
 
     def end_with_payload(self) -> None:
         self._fits &= (self._at < self._ends - 1) & (self._bytes[self._ends - 1] == _BRACE)
@@ -125,8 +127,8 @@ class _Cut:
         return are
 
     def _to_the_next_quotes(self) -> "_Texts":
-        """What stands behind this place and before the next quote, at most up to the end of the record."""
-        begins = np.minimum(self._at + 1, self._ends)
+        """What stands from this place on and before the next quote, at most up to the end of the record."""
+        begins = self._at
         # Most texts of a field are as long as the first one: to look there takes a tenth of searching.
         length = self._data.find(b'"', begins[0]) - int(begins[0])
         if 0 < length <= _LONG_TEXT:

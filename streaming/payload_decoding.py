@@ -76,15 +76,20 @@ def _decode_together(
     together = b",".join(raw_payloads)
     doubtful = _may_repeat_keys(raw_payloads, contents, written, together) + _too_deep(names, raw_payloads, together)
     texts = written if write and written is not None else raw_payloads
-    values = {name: [_value(content, name) for content in contents] for name in fields}
+    values = {name: _values(contents, name) for name in fields}
     return Payloads(without(range(len(raw_payloads) + len(failed)), failed), texts, doubtful, values)
 
 
-def _value(content: Any, field: str) -> Any:
-    """A field of a payload that was read, by the contract of its event name or without."""
-    if type(content) is dict:
-        return content.get(field, MISSING)
-    return getattr(content, field) if field in content.__struct_fields__ else MISSING
+def _values(contents: Sequence[Any], field: str) -> list[Any]:
+    """A field of payloads that were read, by the contract of their event name or without."""
+    return [
+        content.get(field, MISSING)
+        if type(content) is dict
+        else getattr(content, field)
+        if field in content.__struct_fields__
+        else MISSING
+        for content in contents
+    ]
 
 
 def _read_by_contract(name: str, raw: JsonText) -> tuple[Any, bytes]:

@@ -51,6 +51,7 @@ def check_same(found: Envelopes, wanted: Envelopes) -> None:
         texts.validate(full=True)
 
 
+@settings(max_examples=200, deadline=None)
 @given(st.lists(door_events, min_size=1, max_size=8))
 def test_everything_that_the_door_writes_is_cut_as_it_would_be_decoded(events: list[Any]) -> None:
     """Texts of any lengths and nulls beside each other in any field."""
