@@ -1,7 +1,8 @@
 """The micro-batches that wait to be taken, decoded by other processes meanwhile where they pile up.
 
 While the worker keeps up, its one thread decodes each pack as it takes it: that is the shortest way. A worker that has
-been behind for half a second starts the processes, and whatever was decoded where, packs are taken in their order.
+been behind for half a second, or is far behind, starts the processes, and whatever was decoded where, packs are taken
+in their order.
 """
 
 import asyncio
@@ -25,6 +26,8 @@ _log = logging.getLogger(__name__)
 # that stumbles is over that sooner.
 START_RECORDS = 20_000
 BEHIND_S = 0.5
+# So many still in the log are no stumble: the processes start at once. After a kill, or where nothing ran for a while.
+FAR_BEHIND_RECORDS = 200_000
 # Fewer waiting are taken before another process could have decoded them.
 BACKLOG_RECORDS = 5_000
 # To hand over fewer in one pack takes longer than it saves.
@@ -168,9 +171,10 @@ class DecodingAhead:
             self._behind_since = None
         elif self._behind_since is None:
             self._behind_since = now
-        is_due = self._behind_since is not None and now >= max(self._behind_since + BEHIND_S, self._not_before_s)
-        if is_due and self._ended and self._starting is None:
-            self._starting = asyncio.create_task(self._start())
+        if self._ended and self._starting is None and now >= self._not_before_s:
+            is_behind = self._behind_since is not None and now >= self._behind_since + BEHIND_S
+            if is_behind or self._is_far_behind():
+                self._starting = asyncio.create_task(self._start())
         if self._waiting_records < BACKLOG_RECORDS:
             return
         free = (one for one in self._running for _ in list(one.free) if not one.is_gone)
@@ -184,6 +188,14 @@ class DecodingAhead:
             self._used_s = now
             one.busy += 1
             pack.under_way = asyncio.create_task(self._decode(one, one.free.pop(0), pack, chosen))
+
+    def _is_far_behind(self) -> bool:
+        left: dict[int, int] = {}
+        for pack in self._packs:
+            for batch in pack.batches:
+                if batch.topic == self._topic and batch.high_watermark is not None:
+                    left[batch.partition] = batch.high_watermark - batch.next_offset
+        return sum(left.values()) >= FAR_BEHIND_RECORDS
 
     def _chosen(self, pack: Pack) -> list[int]:
         """The places of the batches that a process can decode; none where these are too few records."""

@@ -65,8 +65,11 @@ class FakeProcess:
         self.closes.append(time.monotonic())
 
 
-def events(start: int, count: int = 5_000, *, topic: str = EVENTS.name) -> RecordBatch:
-    return RecordBatch(topic, 0, start, start + count, [RECORD] * count)
+def events(
+    start: int, count: int = 5_000, *, topic: str = EVENTS.name, partition: int = 0, left: int | None = None
+) -> RecordBatch:
+    end = start + count
+    return RecordBatch(topic, partition, start, end, [RECORD] * count, None if left is None else end + left)
 
 
 @pytest.fixture(autouse=True)
@@ -238,6 +241,21 @@ async def test_processes_start_when_the_backlog_lasts_and_not_before(monkeypatch
     clock.now_s += 0.2
     scene.ahead.add([events(10_000)])
     await until(lambda: process.decoded == [0, 5_000, 10_000])
+    await scene.end()
+
+
+async def test_worker_that_is_far_behind_starts_processes_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All partitions count, each as it was last heard of; other topics do not."""
+    monkeypatch.setattr(ahead, "BEHIND_S", 3600.0)
+    scene = Scene(FakeProcess())
+    (process,) = scene.processes
+    half = ahead.FAR_BEHIND_RECORDS // 2
+    scene.ahead.add([events(0, 10, left=half), events(0, 10, topic=REJECTED.name, left=10 * half)])
+    scene.ahead.add([events(10, 10, left=half - 10), events(0, 10, partition=1, left=half)])
+    await asyncio.sleep(0.01)
+    assert not process.starts
+    scene.ahead.add([events(10, 10, partition=1, left=half + 10)])
+    await until(lambda: scene.running == [1])
     await scene.end()
 
 
