@@ -8,7 +8,6 @@ has nothing twice; in any other the quotes are counted.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import chain
 from typing import Annotated
 
 import msgspec
@@ -18,7 +17,7 @@ from numpy.typing import NDArray
 
 from platform_assets.contracts.events import ENVELOPE_FIELDS, MAX_EVENT_BYTES, SCHEMA_VERSION
 from streaming.column_checks import Mask, are_null, text_lengths
-from streaming.event_columns import JsonText
+from streaming.event_columns import payload_column
 from streaming.many_records import TOGETHER, decode_each, without
 
 # Braces, a one-digit version, and twelve fields with quotes, colon and the commas between them.
@@ -39,7 +38,7 @@ class Envelopes:
     texts: Mapping[str, pa.StringArray]
     """By field: all that are text, and the times."""
     schema_versions: NDArray[np.int32]
-    payloads: Sequence[JsonText]
+    payloads: pa.BinaryArray
     """As they were sent."""
     doubtful: Mask
     """True where a field may stand twice, or the record is larger than an event may be."""
@@ -58,7 +57,7 @@ class Envelopes:
             self.places[rows],
             {name: texts.take(pa.array(rows)) for name, texts in self.texts.items()},
             self.schema_versions[rows],
-            [self.payloads[row] for row in rows.tolist()],
+            self.payloads.take(pa.array(rows)),
             self.doubtful[rows],
         )
 
@@ -95,7 +94,7 @@ def decode_envelopes(values: Sequence[bytes | None]) -> Envelopes:
         np.concatenate([part.places for part in parts]),
         {name: pa.concat_arrays([part.texts[name] for part in parts]) for name in parts[0].texts},
         np.concatenate([part.schema_versions for part in parts]),
-        list(chain.from_iterable(part.payloads for part in parts)),
+        pa.concat_arrays([part.payloads for part in parts]),
         np.concatenate([part.doubtful for part in parts]),
     )
 
@@ -121,7 +120,11 @@ def _decode_together(values: Sequence[bytes], first: int) -> Envelopes:
     places = np.array(without(range(first, first + len(values)), failed), np.int64)
     doubtful = _may_repeat_fields(texts, payloads, without(values, failed))
     return Envelopes(
-        places, texts, np.array([envelope.schema_version for envelope in envelopes], np.int32), payloads, doubtful
+        places,
+        texts,
+        np.array([envelope.schema_version for envelope in envelopes], np.int32),
+        payload_column(payloads),
+        doubtful,
     )
 
 

@@ -26,8 +26,6 @@ TEXT_FIELDS = (
 )
 """The envelope's fields that are text or null."""
 
-JsonText = bytes | msgspec.Raw
-
 
 @dataclass(frozen=True)
 class SelectedPayloads:
@@ -161,7 +159,7 @@ def in_order_of_offsets(first: EventColumns, second: EventColumns) -> EventColum
     return both.take(np.argsort(offsets, kind="stable"))
 
 
-def payload_column(payloads: Sequence[JsonText]) -> pa.BinaryArray:
+def payload_column(payloads: Sequence[bytes | msgspec.Raw]) -> pa.BinaryArray:
     """Payloads, some of which Arrow would not take, as a column."""
     ends = np.cumsum(np.fromiter(map(len, payloads), np.int64, len(payloads)))
     offsets = np.concatenate([[0], ends]).astype(np.int32)

@@ -24,6 +24,7 @@ from streaming.joined_values import JoinedValues
 
 Places = NDArray[np.int64]
 
+_STRING = pa.string()
 _QUOTE, _BRACE, _ZERO = b'"}0'
 _NULL = b"null"
 _FRAME: Mapping[str, bytes] = {
@@ -103,12 +104,12 @@ class _Cut:
         if not self._data.isascii():
             self._fits &= ~self._have_more_than_ascii()
         rows = np.flatnonzero(self._fits)
-        payloads = zip(self._at[rows].tolist(), (self._ends[rows] - 1).tolist(), strict=True)
+        payloads = _Texts(self._data, self._at, np.maximum(self._ends - 1, self._at), None).column(rows, pa.binary())
         return Envelopes(
             rows,
             {name: found.column(rows) for name, found in self._texts.items()},
             self._versions[rows],
-            [self._data[begin:end] for begin, end in payloads],
+            payloads,
             np.zeros(len(rows), np.bool_),
         )
 
@@ -162,18 +163,18 @@ class _Texts:
         self._is_null = is_null
         self._together = together
 
-    def column(self, rows: Places) -> pa.StringArray:
+    def column(self, rows: Places, kind: pa.DataType = _STRING) -> pa.Array:
         """Those of some records, ascending."""
         if self._together is not None and len(rows) == len(self.begins):
             offsets = np.arange(len(rows) + 1, dtype=np.int32) * np.int32(len(self._together) // len(rows))
-            return _entries(self._together, offsets, pa.string())
+            return _entries(self._together, offsets, kind)
         is_null = None if self._is_null is None else self._is_null[rows]
         if not len(rows) or (is_null is not None and is_null.all()):
-            return pa.nulls(len(rows), pa.string())
+            return pa.nulls(len(rows), kind)
         # What stands between two texts is an entry too, and is left out when they are copied.
         offsets = np.stack([self.begins[rows], self.ends[rows]], axis=1).astype(np.int32).ravel()
         every_other = pa.array(np.arange(0, len(offsets), 2, dtype=np.int32), mask=is_null)
-        return _entries(self._data, offsets, pa.string()).take(every_other)
+        return _entries(self._data, offsets, kind).take(every_other)
 
 
 def _windows(data: bytes, length: int) -> NDArray[np.void]:

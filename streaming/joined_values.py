@@ -25,8 +25,7 @@ class JoinedValues(Sequence[bytes | None]):
     @classmethod
     def of(cls, values: Sequence[bytes | None]) -> "JoinedValues":
         """These values, copied."""
-        lengths = lengths_of(values)
-        return cls(b"".join([*filter(None, values), bytes(MARGIN)]), lengths)
+        return cls(b"".join([*filter(None, values), bytes(MARGIN)]), lengths_of(values))
 
     @cached_property
     def ends(self) -> NDArray[np.int64]:

@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from platform_assets.windows.columns import MISSING
 from streaming.event_columns import TEXT_FIELDS, EventColumns
-from streaming.joined_values import JoinedValues
+from streaming.joined_values import MARGIN, NO_VALUE, JoinedValues, lengths_of
 from streaming.one_by_one import Refused
 
 _COUNT_BYTES = 8
@@ -33,15 +33,17 @@ _values_decoder = msgspec.msgpack.Decoder(dict[str, list[Any]], ext_hook=lambda 
 
 def write_records(values: Sequence[bytes | None], area: memoryview) -> int | None:
     """Write the values of records; returns the bytes taken, None where there is not enough room."""
-    joined = JoinedValues.of(values)
-    begin = _COUNT_BYTES + joined.lengths.nbytes
-    end = begin + len(joined.data)
-    if end > len(area):
+    lengths = lengths_of(values)
+    begin = _COUNT_BYTES + lengths.nbytes
+    data = b"".join(values if (lengths != NO_VALUE).all() else filter(None, values))  # type: ignore[arg-type]
+    end = begin + len(data)
+    if end + MARGIN > len(area):
         return None
     area[:_COUNT_BYTES] = len(values).to_bytes(_COUNT_BYTES, "little")
-    area[_COUNT_BYTES:begin] = joined.lengths.tobytes()
-    area[begin:end] = joined.data
-    return end
+    area[_COUNT_BYTES:begin] = lengths.tobytes()
+    area[begin:end] = data
+    area[end : end + MARGIN] = bytes(MARGIN)
+    return end + MARGIN
 
 
 def read_records(area: memoryview) -> JoinedValues:
