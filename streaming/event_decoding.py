@@ -22,7 +22,7 @@ from resources.event_schemas.in_force import NO_SCHEMAS, SchemasInForce
 from streaming.column_checks import are_among, doubtful_identifiers, misfits, read_times
 from streaming.envelopes import Envelopes, decode_envelopes
 from streaming.event_columns import TEXT_FIELDS, EventColumns, in_order_of_offsets
-from streaming.framed_envelopes import cut_envelopes
+from streaming.framed_envelopes import MOST_BYTES, cut_envelopes
 from streaming.joined_values import JoinedValues
 from streaming.one_by_one import Refused, decode_one_by_one
 from streaming.payload_decoding import decode_payloads, read_payload
@@ -65,14 +65,16 @@ def decode_records(
 
 
 def _envelopes(records: Sequence[bytes | None]) -> Iterator[Envelopes]:
-    if len(records) < LEAST_FRAMED:
-        yield decode_envelopes(records)
-        return
-    cut = cut_envelopes(records if isinstance(records, JoinedValues) else JoinedValues.of(records))
-    yield cut
-    if len(cut) < len(records):
-        others = np.delete(np.arange(len(records)), cut.places)
-        yield decode_envelopes([records[place] for place in others.tolist()]).under(others)
+    if len(records) >= LEAST_FRAMED:
+        values = records if isinstance(records, JoinedValues) else JoinedValues.of(records)
+        if len(values.data) <= MOST_BYTES:
+            cut = cut_envelopes(values)
+            yield cut
+            if len(cut) < len(records):
+                others = np.delete(np.arange(len(records)), cut.places)
+                yield decode_envelopes([records[place] for place in others.tolist()]).under(others)
+            return
+    yield decode_envelopes(records)
 
 
 def _sure(

@@ -32,12 +32,15 @@ _FRAME: Mapping[str, bytes] = {
 }
 # What is longer is searched for its quote, not looked at in one piece.
 _LONG_TEXT = 128
-# Arrow counts the bytes of a column in 32 bits.
-_MOST_BYTES = 2**31 - 1
+MOST_BYTES = 2**31 - 1
+"""Arrow counts the bytes of a column in 32 bits."""
 
 
 def cut_envelopes(values: JoinedValues) -> Envelopes:
-    """Those of one or more records that fit into the frame; their texts are ASCII, and may be any text otherwise."""
+    """Those of one or more records that fit into the frame; their texts are ASCII, and may be any text otherwise.
+
+    All of them together have at most `MOST_BYTES`.
+    """
     cut = _Cut(values)
     for name, text in _FRAME.items():
         if name == "payload":
@@ -62,8 +65,6 @@ class _Cut:
         self._at = values.begins
         self._ends = values.ends
         self._fits: Mask = values.lengths <= MAX_EVENT_BYTES
-        if len(values.data) > _MOST_BYTES:
-            self._fits[:] = False
         self._texts: dict[str, _Texts] = {}
         self._versions = np.zeros(0, np.int32)
 
