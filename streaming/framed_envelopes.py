@@ -7,7 +7,7 @@ This says nothing of the values. It is enough with what `event_decoding` asks of
 it lets pass ends a text or begins an escape, so that what was cut is what a decoder would have read, and a payload that
 can be read to its end is all there is before the last brace.
 
-Measured for 10,000 events of 356 bytes: 0.25 µs an event where decoding and looking at the fields takes 1.0.
+Measured for 10,000 events of 356 bytes: 0.4 µs an event; all of decoding takes 1.1 with it and 2.0 without.
 """
 
 from collections.abc import Mapping
