@@ -25,7 +25,6 @@ _FRAME_BYTES = 2 + 1 + sum(len(name) + 3 for name in ENVELOPE_FIELDS) + len(ENVE
 _QUOTES_BYTES = 2
 _NULL_BYTES = 4
 
-
 NULLABLE_FIELDS = frozenset({"user_id", "session_id", "correlation_id", "traceparent"})
 
 

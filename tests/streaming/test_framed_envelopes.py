@@ -51,7 +51,7 @@ def check_same(found: Envelopes, wanted: Envelopes) -> None:
         texts.validate(full=True)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.lists(door_events, min_size=1, max_size=8))
 def test_everything_that_the_door_writes_is_cut_as_it_would_be_decoded(events: list[Any]) -> None:
     """Texts of any lengths and nulls beside each other in any field."""
@@ -59,7 +59,7 @@ def test_everything_that_the_door_writes_is_cut_as_it_would_be_decoded(events: l
     check_same(cut(values), decode_envelopes(values))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.lists(door_events, min_size=1, max_size=4), st.data())
 def test_records_that_begin_and_end_at_any_byte_of_others_are_judged_as_by_the_contract(
     events: list[Any], data: st.DataObject
@@ -70,7 +70,7 @@ def test_records_that_begin_and_end_at_any_byte_of_others_are_judged_as_by_the_c
     check_against_oracle([text[begin:end] for begin, end in zip([0, *bounds], [*bounds, len(text)], strict=True)])
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.lists(door_events, min_size=1, max_size=4), st.data())
 def test_records_with_a_byte_changed_removed_or_put_in_are_judged_as_by_the_contract(
     events: list[Any], data: st.DataObject
