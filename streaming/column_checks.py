@@ -76,7 +76,7 @@ def doubtful_identifiers(texts: pa.Array) -> Mask:
     data = texts.buffers()[2]
     # translate is ten times faster than looking every byte up, which is left to the columns that hold a bad one.
     offsets = _offsets(texts)
-    # Arrow may have left room behind the last text.
+    # Of nothing but nulls Arrow makes a text of zeros, which is nobody's.
     if data is not None and data[: offsets[-1]].to_pybytes().translate(None, _ALLOWED):
         places = np.flatnonzero(_IS_FORBIDDEN[np.frombuffer(data, np.uint8, offsets[-1])])
         doubtful[np.searchsorted(offsets, places, side="right") - 1] = True

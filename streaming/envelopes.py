@@ -17,15 +17,12 @@ from numpy.typing import NDArray
 
 from platform_assets.contracts.events import ENVELOPE_FIELDS, MAX_EVENT_BYTES, SCHEMA_VERSION
 from streaming.column_checks import Mask, are_null, text_lengths
-from streaming.event_columns import payload_column
 from streaming.many_records import TOGETHER, decode_each, without
 
 # Braces, a one-digit version, and twelve fields with quotes, colon and the commas between them.
 _FRAME_BYTES = 2 + 1 + sum(len(name) + 3 for name in ENVELOPE_FIELDS) + len(ENVELOPE_FIELDS) - 1
 _QUOTES_BYTES = 2
 _NULL_BYTES = 4
-
-NULLABLE_FIELDS = frozenset({"user_id", "session_id", "correlation_id", "traceparent"})
 
 
 @dataclass(frozen=True)
@@ -78,6 +75,8 @@ class _Envelope(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, gc=Fal
     payload: msgspec.Raw
 
 
+NULLABLE_FIELDS = frozenset(one.name for one in msgspec.structs.fields(_Envelope) if one.type == str | None)
+
 _decode_envelope = msgspec.json.Decoder(_Envelope).decode
 
 
@@ -122,7 +121,7 @@ def _decode_together(values: Sequence[bytes], first: int) -> Envelopes:
         places,
         texts,
         np.array([envelope.schema_version for envelope in envelopes], np.int32),
-        payload_column(payloads),
+        pa.array(list(map(bytes, payloads)), pa.binary()),
         doubtful,
     )
 

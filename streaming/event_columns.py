@@ -157,11 +157,3 @@ def in_order_of_offsets(first: EventColumns, second: EventColumns) -> EventColum
         {name: [*first.values[name], *second.values[name]] for name in first.values.keys() & second.values.keys()},
     )
     return both.take(np.argsort(offsets, kind="stable"))
-
-
-def payload_column(payloads: Sequence[bytes | msgspec.Raw]) -> pa.BinaryArray:
-    """Payloads, some of which Arrow would not take, as a column."""
-    ends = np.cumsum(np.fromiter(map(len, payloads), np.int64, len(payloads)))
-    offsets = np.concatenate([[0], ends]).astype(np.int32)
-    buffers = [None, pa.py_buffer(offsets), pa.py_buffer(b"".join(payloads))]
-    return pa.Array.from_buffers(pa.binary(), len(payloads), buffers)

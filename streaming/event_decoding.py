@@ -37,7 +37,6 @@ _KINDS: dict[str, Any] = {
     "traceparent": Traceparent | None,
 }
 
-
 # Of fewer, to decode each takes no longer than the calls for all of them.
 LEAST_FRAMED = 200
 
@@ -53,7 +52,7 @@ def decode_records(
 
     For offsets both have the places among the records, ascending: the offsets of several partitions would repeat each
     other. With `land` the payloads are as `encode_payload` writes them, else as they were sent. The columns have
-    the values of the payload fields that these windows read, unless some records had to be decided one by one.
+    the values of the payload fields that these windows read, unless some records were accepted one by one.
     """
     accepted = [_sure(envelopes, schemas, land=land, definitions=definitions) for envelopes in _envelopes(records)]
     columns = reduce(in_order_of_offsets, accepted)

@@ -122,7 +122,7 @@ class _Cut:
     def _are(self, text: bytes) -> Mask:
         """True where this text stands."""
         found = _windows(self._data, len(text))[self._at]
-        # Nearly always it stands everywhere, which one comparison of all says in a third of the time.
+        # Nearly always it stands everywhere, which one comparison of all says in 0.6 of the time.
         if found.tobytes() == text * len(found):
             return np.ones(len(found), np.bool_)
         are: Mask = found == np.void(text)
@@ -131,7 +131,7 @@ class _Cut:
     def _to_the_next_quotes(self) -> "_Texts":
         """What stands from this place on and before the next quote, at most up to the end of the record."""
         begins = self._at
-        # Most texts of a field are as long as the first one: to look there takes a tenth of searching.
+        # Most texts of a field are as long as the first one: to look there takes a seventh of searching.
         length = self._data.find(b'"', begins[0]) - int(begins[0])
         if 0 < length <= _LONG_TEXT:
             ends = np.minimum(begins + length, self._ends)

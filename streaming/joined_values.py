@@ -8,9 +8,10 @@ from typing import overload
 import numpy as np
 from numpy.typing import NDArray
 
-NO_VALUE = -1
 MARGIN = 32
 """So many bytes stand behind the last value: whoever looks a little further there is still inside the text."""
+
+_NO_VALUE = -1
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,12 +21,12 @@ class JoinedValues(Sequence[bytes | None]):
     data: bytes
     """The values and, behind them, at least `MARGIN` bytes of anything."""
     lengths: NDArray[np.int32]
-    """Of each value in bytes; `NO_VALUE` for none."""
+    """Of each value in bytes; -1 for none."""
 
     @classmethod
     def of(cls, values: Sequence[bytes | None]) -> "JoinedValues":
         """These values, copied."""
-        return cls(b"".join([*filter(None, values), bytes(MARGIN)]), lengths_of(values))
+        return cls(b"".join([*filter(None, values), bytes(MARGIN)]), _lengths(values))
 
     @cached_property
     def ends(self) -> NDArray[np.int64]:
@@ -48,15 +49,15 @@ class JoinedValues(Sequence[bytes | None]):
     def __getitem__(self, place: int | slice) -> bytes | Sequence[bytes | None] | None:
         if isinstance(place, slice):
             return [self[one] for one in range(*place.indices(len(self)))]
-        if self.lengths[place] == NO_VALUE:
+        if self.lengths[place] == _NO_VALUE:
             return None
         end = int(self.ends[place])
         return self.data[end - int(self.lengths[place]) : end]
 
 
-def lengths_of(values: Sequence[bytes | None]) -> NDArray[np.int32]:
-    """The length of each value in bytes; `NO_VALUE` for none."""
+def _lengths(values: Sequence[bytes | None]) -> NDArray[np.int32]:
+    """The length of each value in bytes; -1 for none."""
     try:
         return np.fromiter(map(len, values), np.int32, len(values))  # type: ignore[arg-type]
     except TypeError:
-        return np.array([NO_VALUE if value is None else len(value) for value in values], np.int32)
+        return np.array([_NO_VALUE if value is None else len(value) for value in values], np.int32)

@@ -16,7 +16,6 @@ from platform_assets.contracts.duplicate_keys import ESCAPED_COLON, keeps_its_co
 from platform_assets.contracts.events import MAX_NESTING, check_payload
 from platform_assets.contracts.payloads import PAYLOAD_CONTRACTS
 from platform_assets.windows.columns import MISSING
-from streaming.event_columns import payload_column
 from streaming.many_records import TOGETHER, decode_each, without
 from streaming.one_by_one import NOT_DECODABLE
 
@@ -46,7 +45,7 @@ def decode_payloads(
     """Read them to the end, which skipping over them in an envelope does not do (UTF-8, numbers, contracts).
 
     With `write` their texts are as `encode_payload` writes them, else as they were sent. The fields are top-level ones:
-    to look a value up that has been read takes 0.04 µs, to read a payload again for it 0.25.
+    to look a value up that has been read takes 0.05 µs, to read a payload again for it 0.14.
     """
     raw_payloads: list[bytes] = payloads.to_pylist()
     parts = [
@@ -59,7 +58,7 @@ def decode_payloads(
         doubtful += [len(places) + place for place in part.doubtful]
         places += [number * TOGETHER + place for place in part.places]
     if write:
-        payloads = payload_column(list(chain.from_iterable(part.written for part in parts)))
+        payloads = pa.array(list(chain.from_iterable(part.written for part in parts)), pa.binary())
     elif len(places) < len(payloads):
         payloads = payloads.take(pa.array(places, pa.int64()))
     values = {name: list(chain.from_iterable(part.values[name] for part in parts)) for name in fields}

@@ -77,9 +77,13 @@ class _Running:
 
     process: Decoder
     free: list[Lane]
-    busy: int = 0
-    """Lanes on which it decodes."""
+    """Its lanes on which nothing is under way."""
     is_gone: bool = False
+
+    @property
+    def is_busy(self) -> bool:
+        """Something is under way on one of its lanes."""
+        return len(self.free) < len(self.process.lanes)
 
 
 class DecodingAhead:
@@ -138,7 +142,7 @@ class DecodingAhead:
         """End the processes whenever nothing was decoded by them for a while, until cancelled."""
         while True:
             await asyncio.sleep(IDLE_CHECK_S)
-            is_at_rest = self._starting is None and not any(one.busy for one in self._running)
+            is_at_rest = self._starting is None and not any(one.is_busy for one in self._running)
             if self._running and is_at_rest and time.monotonic() - self._used_s >= IDLE_S:
                 _log.info("decoder_processes_ended count=%d idle_s=%.0f", len(self._running), IDLE_S)
                 # Not awaited itself: whoever closes goes on where this is cancelled.
@@ -177,17 +181,16 @@ class DecodingAhead:
                 self._starting = asyncio.create_task(self._start())
         if self._waiting_records < BACKLOG_RECORDS:
             return
-        free = (one for one in self._running for _ in list(one.free) if not one.is_gone)
+        free = [(one, lane) for one in self._running if not one.is_gone for lane in one.free]
         for pack in self._packs:
-            chosen = self._chosen(pack) if pack.under_way is None else []
-            if not chosen:
-                continue
-            one = next(free, None)
-            if one is None:
+            if not free:
                 break
-            self._used_s = now
-            one.busy += 1
-            pack.under_way = asyncio.create_task(self._decode(one, one.free.pop(0), pack, chosen))
+            chosen = self._chosen(pack) if pack.under_way is None else []
+            if chosen:
+                self._used_s = now
+                one, lane = free.pop(0)
+                one.free.remove(lane)
+                pack.under_way = asyncio.create_task(self._decode(one, lane, pack, chosen))
 
     def _is_far_behind(self) -> bool:
         left: dict[int, int] = {}
@@ -233,10 +236,9 @@ class DecodingAhead:
         except DecoderGone as error:
             one.is_gone = True
             self._do_without(error)
-        one.busy -= 1
         one.free.append(lane)
         # Whoever was waiting on another lane comes back too.
-        if one.is_gone and not one.busy:
+        if one.is_gone and not one.is_busy:
             await self._end([one])
         self._hand_over()
 

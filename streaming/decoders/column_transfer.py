@@ -1,6 +1,6 @@
 """Records and the columns that were decoded from them as bytes, for the way to the decoder process and back.
 
-Measured for 10,000 events of 356 bytes, in µs an event: records written 0.1 and read 0.01, columns written 0.02 and
+Measured for 10,000 events of 356 bytes, in µs an event: records written 0.07 and read 0.01, columns written 0.02 and
 read 0.03; decoding them takes 1.1.
 """
 
@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from platform_assets.windows.columns import MISSING
 from streaming.event_columns import TEXT_FIELDS, EventColumns
-from streaming.joined_values import MARGIN, NO_VALUE, JoinedValues, lengths_of
+from streaming.joined_values import JoinedValues
 from streaming.one_by_one import Refused
 
 _COUNT_BYTES = 8
@@ -33,17 +33,15 @@ _values_decoder = msgspec.msgpack.Decoder(dict[str, list[Any]], ext_hook=lambda 
 
 def write_records(values: Sequence[bytes | None], area: memoryview) -> int | None:
     """Write the values of records; returns the bytes taken, None where there is not enough room."""
-    lengths = lengths_of(values)
-    begin = _COUNT_BYTES + lengths.nbytes
-    data = b"".join(values if (lengths != NO_VALUE).all() else filter(None, values))  # type: ignore[arg-type]
-    end = begin + len(data)
-    if end + MARGIN > len(area):
+    joined = JoinedValues.of(values)
+    begin = _COUNT_BYTES + joined.lengths.nbytes
+    end = begin + len(joined.data)
+    if end > len(area):
         return None
     area[:_COUNT_BYTES] = len(values).to_bytes(_COUNT_BYTES, "little")
-    area[_COUNT_BYTES:begin] = lengths.tobytes()
-    area[begin:end] = data
-    area[end : end + MARGIN] = bytes(MARGIN)
-    return end + MARGIN
+    area[_COUNT_BYTES:begin] = joined.lengths.tobytes()
+    area[begin:end] = joined.data
+    return end
 
 
 def read_records(area: memoryview) -> JoinedValues:
