@@ -7,7 +7,13 @@ from enum import StrEnum
 from pathlib import Path
 
 from streaming.benchmark.cluster import Cluster, free_port
-from streaming.benchmark.processes import ChildProcess, answers_ok, own_environment
+from streaming.benchmark.processes import (
+    ChildProcess,
+    answers_ok,
+    ended_after_the_block,
+    interrupts_wait,
+    own_environment,
+)
 
 READY_S = 60.0
 END_S = 60.0
@@ -43,7 +49,8 @@ class PlatformWorker:
     def kill_and_start_again(self) -> None:
         """What a supervisor does after the worker's sudden death; `process` is another one from then on."""
         self.process.kill()
-        self.process = self._started()
+        with interrupts_wait():
+            self.process = self._started()
 
     def _started(self) -> ChildProcess:
         return ChildProcess("worker", [sys.executable, "-m", "streaming"], self._log_file, self._environment)
@@ -52,8 +59,7 @@ class PlatformWorker:
 @contextmanager
 def platform_worker(log: Cluster, folder: Path, duties: Duties) -> Iterator[PlatformWorker]:
     """A worker for the length of a block; leaving it lets everything land first."""
-    worker = PlatformWorker(log, folder, duties)
-    try:
+    with ended_after_the_block(
+        lambda: PlatformWorker(log, folder, duties), lambda worker: worker.process.end(END_S)
+    ) as worker:
         yield worker
-    finally:
-        worker.process.end(END_S)

@@ -6,12 +6,13 @@ import os
 import re
 import signal
 import subprocess
+import threading
 import time
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from resources.settings.console import err
 from resources.settings.variables import PREFIX, without_settings
@@ -19,6 +20,8 @@ from streaming.benchmark.usage import cpu_s, memory_mb, peak_memory_mb
 
 _LAST_WORDS = 2_000
 _FIRST_COMPLAINT = re.compile(r"^(Traceback |.{0,40}\b(ERROR|CRITICAL)\b)", re.MULTILINE)
+
+Started = TypeVar("Started")
 
 
 class ProcessFailed(RuntimeError):
@@ -126,11 +129,44 @@ def child_process(
     name: str, command: Sequence[str], log: Path, environment: Mapping[str, str] | None = None, patience_s: float = 30
 ) -> Iterator[ChildProcess]:
     """A child process for the length of a block."""
-    child = ChildProcess(name, command, log, os.environ if environment is None else environment)
-    try:
+    its_environment = os.environ if environment is None else environment
+    with ended_after_the_block(
+        lambda: ChildProcess(name, command, log, its_environment), lambda child: child.end(patience_s)
+    ) as child:
         yield child
+
+
+@contextmanager
+def ended_after_the_block(start: Callable[[], Started], end: Callable[[Started], object]) -> Iterator[Started]:
+    """Something that is started before a block and ended after it, also where it is interrupted while it starts."""
+    started: list[Started] = []
+    try:
+        with interrupts_wait():
+            started.append(start())
+        yield started[0]
     finally:
-        child.end(patience_s)
+        for one in started:
+            end(one)
+
+
+@contextmanager
+def interrupts_wait() -> Iterator[None]:
+    """Let SIGINT and SIGTERM have their effect after the block: one in the midst of it would leave behind a process
+    that is there already and that nobody knows yet."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    came: list[int] = []
+    handlers = {number: signal.getsignal(number) or signal.SIG_DFL for number in (signal.SIGINT, signal.SIGTERM)}
+    for number in handlers:
+        signal.signal(number, lambda number, frame: came.append(number))
+    try:
+        yield
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+        for late in came:
+            signal.raise_signal(late)
 
 
 class Reporter:
@@ -188,8 +224,5 @@ class Reporter:
 @contextmanager
 def reporter(name: str, target: Callable[..., None], *arguments: Any) -> Iterator[Reporter]:
     """A reporting process for the length of a block."""
-    process = Reporter(name, target, *arguments)
-    try:
+    with ended_after_the_block(lambda: Reporter(name, target, *arguments), Reporter.close) as process:
         yield process
-    finally:
-        process.close()
