@@ -110,6 +110,8 @@ class EventColumns:
     @cached_property
     def distinct_event_names(self) -> frozenset[str]:
         """The names that occur."""
+        if self.whole is not None and len(self) and len(self.whole[0].distinct_event_names) == 1:
+            return self.whole[0].distinct_event_names
         return frozenset(self.texts["event_name"].unique().to_pylist())
 
     def payload_values(self, fields: Sequence[str], event_names: frozenset[str] | None = None) -> SelectedPayloads:

@@ -78,10 +78,12 @@ class OwnedPartition:
 
     def buffer(self, rows: pa.RecordBatch) -> None:
         """Keep rows for the next file."""
+        # 0.05 ms to ask, whatever their number.
+        byte_count = rows.nbytes
         self.loose.append(rows)
         self.buffered_rows += rows.num_rows
-        self.buffered_bytes += rows.nbytes
-        self.loose_bytes += rows.nbytes
+        self.buffered_bytes += byte_count
+        self.loose_bytes += byte_count
         if self.loose_bytes >= LOOSE_BYTES:
             self._pack()
 

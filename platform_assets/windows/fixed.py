@@ -49,10 +49,7 @@ class FixedWindows:
         due = [start for start in self._panes if start + size + lateness <= watermark_ms]
         for start in due:
             del self._panes[start]
-        slots = self._slots.ending_by(watermark_ms - lateness) if due else np.empty(0, dtype=np.int64)
-        rows = self._slots.rows(slots)
-        self._slots.free(slots)
-        return rows
+        return self._slots.take(self._slots.ending_by(watermark_ms - lateness)) if due else self._slots.nothing
 
     def closing_span_ms(self) -> tuple[int, int] | None:
         """See `Windows.closing_span_ms`."""

@@ -35,17 +35,21 @@ class HashSet:
 
     def contains(self, hashes: Hashes) -> Mask:
         """Which of them are in the set."""
-        found = np.zeros(len(hashes), dtype=np.bool_)
-        open_ = np.arange(len(hashes))
         rows = _scaled(hashes, len(self._table))
+        found, goes_on = self._look(rows, hashes)
+        open_ = np.flatnonzero(goes_on)
         while len(open_):
-            slots = self._table[rows]
-            hit = (slots == hashes[open_, None]).any(axis=1)
-            found[open_[hit]] = True
-            # A row with an empty last slot never sent anything on.
-            goes_on = ~hit & (slots[:, -1] != 0)
-            open_, rows = open_[goes_on], self._next(rows[goes_on])
+            rows = self._next(rows[goes_on])
+            found[open_], goes_on = self._look(rows, hashes[open_])
+            open_ = open_[goes_on]
         return found
+
+    def _look(self, rows: Ints, hashes: Hashes) -> tuple[Mask, Mask]:
+        """Which are in these rows, and which of the others may be in the next one."""
+        slots = self._table[rows]
+        found: Mask = (slots == hashes[:, None]).any(axis=1)
+        # A row with an empty last slot never sent anything on.
+        return found, ~found & (slots[:, -1] != 0)
 
     def add(self, hashes: Hashes) -> None:
         """Put in hashes that differ from each other and are not in the set."""
@@ -63,7 +67,7 @@ class HashSet:
         rows = _scaled(hashes, len(self._table))
         while len(hashes):
             # Slots of a row fill from the left, so the number of them in use is where the next one goes.
-            used = np.count_nonzero(self._table[rows], axis=1)
+            used = (self._table[rows] != 0).sum(axis=1)
             if (rows[1:] < rows[:-1]).any():
                 order = np.argsort(rows, kind="stable")
                 rows, hashes, used = rows[order], hashes[order], used[order]
@@ -72,6 +76,9 @@ class HashSet:
             rank = np.arange(len(rows)) - np.flatnonzero(is_first)[np.cumsum(is_first) - 1]
             slot = used + rank
             fits = slot < _SLOTS
+            if fits.all():
+                self._table[rows, slot] = hashes
+                return
             self._table[rows[fits], slot[fits]] = hashes[fits]
             rows, hashes = self._next(rows[~fits]), hashes[~fits]
 

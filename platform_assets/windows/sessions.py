@@ -70,7 +70,7 @@ class SessionWindows:
         """See `Windows.changed`."""
         rows = self._slots.rows(self._slots.touched())
         withdrawn, self._withdrawn = self._withdrawn, []
-        return rows if not withdrawn else _nothing(withdrawn, len(rows.values)).followed_by(rows)
+        return rows if not withdrawn else _withdrawn(withdrawn, len(rows.values)).followed_by(rows)
 
     def close(self, watermark_ms: int) -> Rows:
         """See `Windows.close`."""
@@ -82,9 +82,7 @@ class SessionWindows:
                 key = self._slots.keys[slot]
                 self._keep(key, [session for session in self._sessions[key] if session.slot != slot])
         self._ended = []
-        rows = self._slots.rows(slots)
-        self._slots.free(slots)
-        return rows
+        return self._slots.take(slots)
 
     def closing_span_ms(self) -> tuple[int, int] | None:
         """See `Windows.closing_span_ms`."""
@@ -162,6 +160,6 @@ class _Pending:
         self._indices, self._sessions = [], []
 
 
-def _nothing(windows: Sequence[tuple[Key, int, int]], columns: int) -> Rows:
+def _withdrawn(windows: Sequence[tuple[Key, int, int]], columns: int) -> Rows:
     keys, starts, ends = zip(*windows, strict=True)
     return Rows(list(keys), list(starts), list(ends), [0] * len(windows), [[None] * len(windows)] * columns)
