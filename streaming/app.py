@@ -73,7 +73,13 @@ def create_app(settings: Settings, *, part_partitions: int = PARTIALS.partitions
     app.pipeline = pipeline
     app.seek_back = SeekBack(app, pipeline)
     pace_s = {topic: PACE_S.get(topic, PATIENT_PACE_S) for topic in pipeline.topics}
-    use_batches(app, MicroBatches(pace_s, positions=_KeptPositions(pipeline), fetch_wait_ms=FETCH_WAIT_MS))
+    batches = MicroBatches(
+        pace_s,
+        positions=_KeptPositions(pipeline),
+        fetch_wait_ms=FETCH_WAIT_MS,
+        pass_s=lambda: pipeline.pass_time.average_s,
+    )
+    use_batches(app, batches)
     _connect_lifecycle(app, pipeline, writers)
     app.timer(STALL_CHECK_INTERVAL_S)(app.seek_back.where_nothing_moved)
     for name in sorted(pipeline.topics):

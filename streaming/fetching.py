@@ -6,7 +6,7 @@ for every record is where a stock consumer's time goes. It runs on the consumer'
 
 import asyncio
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from aiokafka.consumer import fetcher as internals
@@ -76,15 +76,16 @@ def _is_invisible(unread: Any, chunk: Any) -> bool:
 class BatchFetcher:
     """`fetched_records` for partitions whose records travel in batches; other topics are left as aiokafka has them."""
 
-    def __init__(self, pace_s: Mapping[str, float], max_records: int) -> None:
-        """`pace_s` has the topics, each with the time between two small batches of one of its partitions (`pacing`).
+    def __init__(self, pace_s: Mapping[str, float], max_records: int, pass_s: Callable[[], float]) -> None:
+        """`pace_s` has the topics, each with the time between two small batches of one of its partitions, and `pass_s`
+        says how long a pass over such batches takes lately (`pacing`).
 
         For that time the partition is paused: records that are left with aiokafka instead would keep it, for up to
         200 ms, from asking the broker for those of any other partition.
         """
         self._pace_s = pace_s
         self._max_records = max_records
-        self._pacing = Pacing(pace_s)
+        self._pacing = Pacing(pace_s, pass_s)
         self._past_the_end_since: dict[Any, float] = {}
         self.hearing = Hearing()
 

@@ -13,7 +13,7 @@ The module subclasses Faust's aiokafka driver and reads private attributes of ai
 everything whose meaning it relies on; a test holds the digest of each and fails when an upgrade changes one.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol
 
@@ -88,6 +88,8 @@ class MicroBatches:
     max_records: int = 10_000
     # Faust fixes this at 1,500 ms, which would be the latency of a quiet topic on brokers that wait it out.
     fetch_wait_ms: int = 50
+    pass_s: Callable[[], float] = lambda: 0.0
+    """How long it takes lately to take what one turn of the partitions brings."""
 
     @property
     def topics(self) -> frozenset[str]:
@@ -105,7 +107,8 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
 
     def __init__(self, consumer: "BatchConsumer", **options: Any) -> None:
         self._batches = consumer.batches
-        self._batch_fetcher = BatchFetcher(consumer.batches.pace_s, consumer.batches.max_records)
+        batches = consumer.batches
+        self._batch_fetcher = BatchFetcher(batches.pace_s, batches.max_records, batches.pass_s)
         super().__init__(consumer, **options)
 
     @property

@@ -13,6 +13,7 @@ from streaming.decoding import DecodedBatch, DecodeTogether, rejection_record
 from streaming.lander import FIRST_RETRY_S, LONGEST_RETRY_S, Lander
 from streaming.metrics import StreamMetrics
 from streaming.owned_partitions import OwnedPartitions
+from streaming.pacing import PassTime
 from streaming.record_batch import RecordBatch, joined, packs
 from streaming.sink import Admission, Partition
 from streaming.stage import Tally
@@ -66,6 +67,8 @@ class Pipeline:
         self._queue: list[RecordBatch] = []
         self._queued_records = 0
         self._arrived = asyncio.Event()
+        self.pass_time = PassTime()
+        """Of the passes that take events."""
         self._ahead = DecodingAhead(EVENTS.name, decoder_processes, threads, owned.log_of, metrics.decoder_processes)
         # Arrow's first array imports pandas where it is installed, a second that the group join hides.
         threads.warm_up(self._decode_nothing)
@@ -173,14 +176,18 @@ class Pipeline:
     async def _take_pack(self, pack: Pack) -> list[Admission]:
         admissions: list[Admission] = []
         batches = pack.batches
-        for batch, outcome in zip(batches, await self._threads.work(self._take, pack), strict=True):
+        topics = {batch.topic for batch in batches}
+        begun = time.monotonic()
+        outcomes = await self._threads.work(self._take, pack)
+        if EVENTS.name in topics:
+            self.pass_time.note(sum(len(batch.records) for batch in batches), time.monotonic() - begun)
+        for batch, outcome in zip(batches, outcomes, strict=True):
             if isinstance(outcome, Admission):
                 admissions.append(outcome)
             elif await self._reject(outcome):
                 admissions.append(await self._threads.work(self._put, batch, outcome, 0.0))
             else:
                 admissions.append(Admission.NOT_OWNED)
-        topics = {batch.topic for batch in batches}
         for topic in topics & self._steps.emitters.keys():
             self._steps.emitters[topic].notify()
         if topics & self._steps.landed_topics:

@@ -161,7 +161,7 @@ async def test_fetching_raises_when_the_position_stays_past_the_end(monkeypatch:
         ),
         _create_fetch_waiter=lambda: asyncio.get_running_loop().create_future(),
     )
-    batches = BatchFetcher({PLACE.topic: 0.0}, 1000)
+    batches = BatchFetcher({PLACE.topic: 0.0}, 1000, lambda: 0.0)
     assert await batches.fetched(fetcher, {PLACE}, 0.01, None) == {}
     time.sleep(0.25)  # noqa: ASYNC251 - nothing else runs on this loop
     with pytest.raises(PositionOutsideLog, match=r"lead to offset 50.*ends at 20"):
@@ -185,7 +185,7 @@ async def test_partition_rests_between_two_batches_and_is_asked_for_again() -> N
         ),
         _create_fetch_waiter=lambda: asyncio.get_running_loop().create_future(),
     )
-    batches = BatchFetcher({PLACE.topic: 0.05}, 1000)
+    batches = BatchFetcher({PLACE.topic: 0.05}, 1000, lambda: 0.0)
     taken = await batches.fetched(fetcher, {PLACE}, 1.0, None)
     assert [batch.offsets.tolist() for batch in taken[PLACE]] == [[0, 1]]
     assert state.paused

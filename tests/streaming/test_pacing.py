@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import pytest
 
-from streaming.pacing import FULL_BATCH_RECORDS, Pacing
+from streaming.pacing import FEW_RECORDS, FULL_BATCH_RECORDS, PASSES_APART, Pacing, PassTime
 
 PACE = 0.01
 
@@ -20,8 +20,13 @@ PATIENT = At("windows.v1", 0)
 
 
 @pytest.fixture
-def pacing() -> Pacing:
-    return Pacing({"events.v1": PACE, "windows.v1": 0.25, "unpaced.v1": 0.0})
+def passes() -> PassTime:
+    return PassTime()
+
+
+@pytest.fixture
+def pacing(passes: PassTime) -> Pacing:
+    return Pacing({"events.v1": PACE, "windows.v1": 0.25, "unpaced.v1": 0.0}, lambda: passes.average_s)
 
 
 def test_partition_is_due_once_its_pace_is_over(pacing: Pacing) -> None:
@@ -81,3 +86,29 @@ def test_patient_topic_comes_along_with_a_hurried_one_near_its_own_turn(pacing: 
     pacing.wait(FIRST, 0, now=6.15)
     pacing.wait(PATIENT, 0, now=6.0)
     assert set(pacing.due(6.15 + PACE)) == {FIRST, PATIENT}
+
+
+def test_pace_is_slower_where_passes_take_long(pacing: Pacing, passes: PassTime) -> None:
+    """So that half of the time is left to others, and a topic that is patient anyway keeps its pace."""
+    for _ in range(200):
+        passes.note(100, PACE)
+    pacing.wait(FIRST, 0, now=5.0)
+    assert pacing.next_in_s(5.0) == pytest.approx(PASSES_APART * PACE, rel=0.01)
+    pacing.due(6.0)
+    pacing.wait(PATIENT, 0, now=6.0)
+    assert pacing.next_in_s(6.0) == pytest.approx(0.25)
+
+
+def test_pass_over_many_records_does_not_slow_the_pace(passes: PassTime) -> None:
+    """Its time is that of its records, which come in as many passes or fewer."""
+    passes.note(FEW_RECORDS + 1, 0.04)
+    assert passes.average_s == 0.0
+
+
+def test_one_pass_that_stood_still_changes_the_pace_little(pacing: Pacing, passes: PassTime) -> None:
+    """A process that was suspended for a minute is not slow."""
+    for _ in range(200):
+        passes.note(100, PACE / 4)
+    passes.note(100, 60.0)
+    pacing.wait(FIRST, 0, now=5.0)
+    assert pacing.next_in_s(5.0) == pytest.approx(PACE, rel=0.01)
