@@ -10,7 +10,7 @@ from faust.types import TP
 
 from platform_assets.contracts.topics import EVENTS, LATE, PARTIALS, PREDICTIONS, REJECTED, WINDOWS
 from platform_assets.contracts.windows import WINDOWS as DEFINITIONS
-from platform_assets.windows.deduplication import HORIZON_BUCKETS
+from platform_assets.windows.deduplication import BUCKET_MS, HORIZON_BUCKETS
 from resources.event_log.topics import LogUnavailable
 from resources.event_schemas.folder import SchemaFolder
 from resources.event_schemas.in_force import WatchedSchemas
@@ -137,7 +137,7 @@ def _pipeline(app: Any, settings: Settings, writers: _Writers, part_partitions: 
     )
     schemas = decoding.SCHEMAS | stream_decoders.SCHEMAS
     sink = LandingSink(zone, limits, schemas, verify=incarnations.verify)
-    checkpoints = Checkpoints(settings.landing_dir, APP_ID, ids_horizon=HORIZON_BUCKETS)
+    checkpoints = Checkpoints(settings.landing_dir, APP_ID, ids_horizon=HORIZON_BUCKETS, bucket_ms=BUCKET_MS)
     tell = None if writers.live is None else writers.live.update
     stages: dict[str, Stage] = {
         EVENTS.name: WindowStage(

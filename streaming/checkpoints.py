@@ -33,6 +33,8 @@ _NAME = re.compile(r"^(\d{20})\.arrow$")
 _IDS_NAME = re.compile(r"^(\d{20})-(\d{20})\.arrow$")
 _STATE_SCHEMA = pa.schema([("name", pa.string()), ("definition", pa.string()), ("table", pa.binary())])
 _IDS_SCHEMA = pa.schema([("bucket", pa.int64()), ("hash", pa.uint64())])
+# What a bucket was before files said so.
+_FIRST_BUCKET_MS = 40_000
 
 
 @dataclass(frozen=True)
@@ -75,10 +77,11 @@ class CheckpointsDamaged(RuntimeError):
 class Checkpoints:
     """The checkpoints of one app, below the root of the landing zone."""
 
-    def __init__(self, landing_root: Path, app: str, *, ids_horizon: int) -> None:
-        """`ids_horizon` is how many buckets of ids before the newest one are needed."""
+    def __init__(self, landing_root: Path, app: str, *, ids_horizon: int, bucket_ms: int) -> None:
+        """`ids_horizon` is how many buckets of ids before the newest one are needed, each of them `bucket_ms` long."""
         self._root = landing_root / "state" / app
         self._ids_horizon = ids_horizon
+        self._bucket_ms = bucket_ms
 
     def newest(self, log: str, partition: int) -> Checkpoint | None:
         """The newest checkpoint of a partition that can be read with its ids; None where there is none.
@@ -91,7 +94,7 @@ class Checkpoints:
         for next_offset, path in reversed(_numbered(folder)):
             try:
                 for ids in itertools.islice(self._ids_files_before(log, partition, next_offset), 1):
-                    _read_ids(ids)
+                    self._read_ids(ids)
                 return _read_state(path)
             except (OSError, pa.ArrowInvalid, KeyError, ValueError) as error:
                 _log.error("checkpoint_unreadable path=%s reason=%s", path, error)
@@ -108,7 +111,7 @@ class Checkpoints:
         found: dict[int, list[Hashes]] = {}
         newest: int | None = None
         for path in self._ids_files_before(log, partition, next_offset):
-            buckets = _read_ids(path)
+            buckets = self._read_ids(path)
             newest = max([number for number, _ in buckets], default=newest) if newest is None else newest
             kept = [(number, ids) for number, ids in buckets if newest is None or newest - number <= self._ids_horizon]
             for number, ids in kept:
@@ -126,7 +129,9 @@ class Checkpoints:
         folder = self._folder(log, partition)
         (folder / "ids").mkdir(parents=True, exist_ok=True)
         if ids is not None and ids.next_offset > ids.first:
-            replace(folder / "ids" / f"{ids.first:020d}-{ids.next_offset - 1:020d}.arrow", _ids_file(ids))
+            replace(
+                folder / "ids" / f"{ids.first:020d}-{ids.next_offset - 1:020d}.arrow", _ids_file(ids, self._bucket_ms)
+            )
         path = folder / f"{checkpoint.next_offset:020d}.arrow"
         replace(path, _state_file(checkpoint))
         for _, old in _numbered(folder)[:-KEPT]:
@@ -162,6 +167,14 @@ class Checkpoints:
         while next_offset in by_end:
             next_offset, path = by_end[next_offset]
             yield path
+
+    def _read_ids(self, path: Path) -> list[tuple[int, Hashes]]:
+        rows = pa.ipc.open_stream(path.read_bytes()).read_all()
+        written_ms = int((rows.schema.metadata or {}).get(b"bucket_ms", _FIRST_BUCKET_MS))
+        # Of buckets of another length the end counts, so that no id is forgotten too early.
+        numbers = ((rows["bucket"].to_numpy() + 1) * written_ms - 1) // self._bucket_ms
+        hashes = rows["hash"].to_numpy()
+        return [(int(number), hashes[numbers == number]) for number in np.unique(numbers)]
 
     def _folder(self, log: str, partition: int) -> Path:
         return self._root / f"log={log}" / f"part={partition}"
@@ -216,17 +229,12 @@ def _read_state(path: Path) -> Checkpoint:
     )
 
 
-def _ids_file(ids: SavedIds) -> bytes:
+def _ids_file(ids: SavedIds, bucket_ms: int) -> bytes:
     empty = np.empty(0)
     numbers = np.concatenate([empty, *(np.full(len(hashes), number) for number, hashes in ids.buckets)])
     hashes = np.concatenate([empty.astype(np.uint64), *(hashes for _, hashes in ids.buckets)])
-    return _as_stream(pa.table({"bucket": numbers.astype(np.int64), "hash": hashes}, schema=_IDS_SCHEMA))
-
-
-def _read_ids(path: Path) -> list[tuple[int, Hashes]]:
-    rows = pa.ipc.open_stream(path.read_bytes()).read_all()
-    numbers, hashes = rows["bucket"].to_numpy(), rows["hash"].to_numpy()
-    return [(int(number), hashes[numbers == number]) for number in np.unique(numbers)]
+    schema = _IDS_SCHEMA.with_metadata({"bucket_ms": str(bucket_ms)})
+    return _as_stream(pa.table({"bucket": numbers.astype(np.int64), "hash": hashes}, schema=schema))
 
 
 def _as_stream(table: pa.Table) -> bytes:

@@ -18,6 +18,9 @@ _HALF = np.uint64(32)
 _PER_PART = 2
 # More of one leading part than chance brings in 10^30 sets: somebody made them up.
 _MOST_PER_PART = 64
+# Of so few the calls take longer than the looking: all candidates at once take 18 instead of 40 µs for 85 of them, 30
+# instead of 44 for 280, but 80 instead of 63 for 1,000.
+_FEW_ASKED = 500
 
 
 class HashSet:
@@ -122,6 +125,9 @@ class SortedHashes:
             found: Mask = self._hashes.take(places, mode="clip") == hashes
             return found
         starts = self._starts[_scaled(hashes, self._parts)]
+        if len(hashes) <= _FEW_ASKED:
+            candidates = self._hashes.take(starts[:, None] + np.arange(self._most), mode="clip")
+            return (candidates == hashes[:, None]).any(axis=1)  # type: ignore[no-any-return]
         found = self._hashes.take(starts, mode="clip") == hashes
         for _ in range(1, self._most):
             starts += 1

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from streaming.decoders.shared_area import SharedArea
 from streaming.interpreter import collect_rarely, go_without_pandas
+from streaming.process_memory import hand_back_free_memory
 
 REQUEST = struct.Struct("<q")
 """Bytes of records that wait in the lane's area."""
@@ -39,6 +40,7 @@ def serve(ends: Sequence[Endpoint], schemas_dir: Path, *, land: bool) -> None:
     schemas = WatchedSchemas(SchemaFolder(schemas_dir))
     decode_records([], land=land)
     collect_rarely()
+    hand_back_free_memory()
     areas = {end.channel: end.area for end in ends}
     for channel in areas:
         channel.sendall(READY)

@@ -19,7 +19,7 @@ from platform_assets.contracts.windows import (
     decode_late,
     decode_updates,
 )
-from platform_assets.windows.deduplication import HORIZON_BUCKETS
+from platform_assets.windows.deduplication import BUCKET_MS, HORIZON_BUCKETS
 from resources.event_log.topics import Log, LogUnavailable
 from resources.landing_zone import LandingZone
 from streaming import decoding
@@ -192,7 +192,7 @@ class Life:
         self.log = log
         self.gives_up = False
         self.zone = LandingZone(root)
-        self.checkpoints = Checkpoints(root, APP, ids_horizon=HORIZON_BUCKETS)
+        self.checkpoints = Checkpoints(root, APP, ids_horizon=HORIZON_BUCKETS, bucket_ms=BUCKET_MS)
         self.threads = Threads(beside=len(decoder_processes))
         self.metrics = StreamMetrics()
         sink = LandingSink(self.zone, limits, decoding.SCHEMAS, verify=lambda _: None)

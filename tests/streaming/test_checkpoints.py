@@ -19,10 +19,11 @@ from streaming.checkpoints import Checkpoint, Checkpoints, CheckpointsDamaged, S
 
 TOPIC, LOG = "events.v1", "log1"
 HORIZON = 3
+BUCKET_MS = 20_000
 
 
-def kept(root: Path) -> Checkpoints:
-    return Checkpoints(root, "tests", ids_horizon=HORIZON)
+def kept(root: Path, bucket_ms: int = BUCKET_MS) -> Checkpoints:
+    return Checkpoints(root, "tests", ids_horizon=HORIZON, bucket_ms=bucket_ms)
 
 
 def folder(root: Path, partition: int = 0) -> Path:
@@ -209,6 +210,12 @@ def test_ids_past_the_horizon_are_not_read_back(tmp_path: Path) -> None:
     checkpoints.write(LOG, 0, at_offset(6), SavedIds(4, 6, [(6, hashes(3)), (7, hashes(4))]))
     checkpoints.write(LOG, 0, at_offset(9), SavedIds(6, 9, [(10, hashes(5))]))
     assert as_lists(checkpoints.ids_until(LOG, 0, 9)) == [(7, [4]), (10, [5])]
+
+
+def test_ids_of_longer_buckets_are_kept_until_the_end_of_theirs(tmp_path: Path) -> None:
+    """A worker that was upgraded goes on with the ids of the one before it, and forgets none of them too early."""
+    kept(tmp_path, 2 * BUCKET_MS).write(LOG, 0, at_offset(5), SavedIds(0, 5, [(4, hashes(1)), (5, hashes(2))]))
+    assert as_lists(kept(tmp_path).ids_until(LOG, 0, 5)) == [(9, [1]), (11, [2])]
 
 
 def test_ids_of_a_life_that_did_not_get_far_are_ignored(tmp_path: Path) -> None:

@@ -84,7 +84,7 @@ class Bench:
         self.answers.set()
         self.disk_is_full = False
         self.gives_up = False
-        self.checkpoints = Checkpoints(root, "tests", ids_horizon=1)
+        self.checkpoints = Checkpoints(root, "tests", ids_horizon=1, bucket_ms=20_000)
         self.threads = Threads()
         self.emitter = Emitter(
             self.stage,

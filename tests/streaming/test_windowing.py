@@ -350,14 +350,14 @@ def test_definition_that_has_changed_starts_empty_and_the_others_go_on(change: d
 
 
 def test_id_files_are_needed_from_the_first_offset_of_the_oldest_bucket() -> None:
-    """Buckets of 40 s, the three before the newest are kept; files of older ones may go."""
+    """Buckets of 20 s, the six before the newest are kept; files of older ones may go."""
     bench = Bench().open()
     needed = []
-    for number in range(8):
-        bench.take([value(f"e{number}", 40 * number)])
+    for number in range(10):
+        bench.take([value(f"e{number}", 20 * number)])
         (saved,) = bench.say(0).saved
         needed.append(saved.ids_needed_from)
-    assert needed == [0, 0, 0, 0, 1, 2, 3, 4]
+    assert needed == [0, 0, 0, 0, 0, 0, 0, 1, 2, 3]
 
 
 def test_parts_of_a_key_go_to_one_partition_from_everywhere() -> None:

@@ -5,7 +5,7 @@ Written from the semantics of spec/rows.md and of `platform_assets.contracts.win
 - The watermark before a record is the greatest min(occurred, received) of all earlier records of the partition,
   repeated ones and ones of other event names included.
 - A record is a duplicate of the first one with its id as long as the clock of the partition, the greatest received_at
-  so far, has moved on by at most three buckets of 40 s. A duplicate is nothing but a record for the watermark and the
+  so far, has moved on by at most six buckets of 20 s. A duplicate is nothing but a record for the watermark and the
   clock: it counts nowhere, is late nowhere, and does not prolong the first one's time.
 - An event is late for a window once the watermark before it has reached the window's end plus the allowed lateness,
   and late for a definition if it is late for all of its windows there; in the others it counts.
@@ -22,8 +22,8 @@ from typing import Any
 
 from platform_assets.contracts.windows import Aggregate, AggregateFunction, WindowDefinition, WindowType
 
-CLOCK_BUCKET_MS = 40_000
-HORIZON_BUCKETS = 3
+CLOCK_BUCKET_MS = 20_000
+HORIZON_BUCKETS = 6
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from tests.platform_assets.windows.oracle import Record
 
 NOW_MS = 1_790_000_000_000
 MONTH_MS = 30 * 24 * 3_600_000
-"""A multiple of the deduplication's bucket of 40 s."""
+"""A multiple of the deduplication's bucket of 20 s."""
 
 AGGREGATES = (
     Aggregate(name="total", function=AggregateFunction.SUM, field="price"),

@@ -222,7 +222,7 @@ def test_allowed_lateness_keeps_a_window_open(stream: Stream) -> None:
 
 
 def test_repeats_count_once_within_the_horizon_and_again_after_it(stream: Stream) -> None:
-    """The id comes at 0 s and 5 s, and once more four buckets of 40 s later; the warehouse keeps one of the three.
+    """The id comes at 0 s and 5 s, and once more eight buckets of 20 s later; the warehouse keeps one of the three.
 
     The repeat was stamped earlier than the first on the log, so that the warehouse keeps the repeat.
     """
