@@ -19,6 +19,7 @@ FULL_BATCH_RECORDS = 250
 # at 20,000 events/s 41/153, 39/99 and 54/103 ms (p50/p99) with 0.77, 0.68 and 0.58 of a core; at 50,000/s 46/116,
 # 41/108 and 53/109.
 PASSES_APART = 2.0
+# What is longer for its records' sake says nothing of a pass.
 FEW_RECORDS = 2_000
 _WEIGHT = 0.05
 # One that took longer was suspended, or waited for whatever else stood still.
@@ -33,7 +34,7 @@ class Place(Protocol):
 
 
 class PassTime:
-    """How long passes over few records take lately: noted by the thread that takes them, read by any."""
+    """How long passes over few records take lately: noted by one thread, read by any."""
 
     def __init__(self) -> None:
         self.average_s = 0.0

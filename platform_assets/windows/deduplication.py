@@ -136,7 +136,7 @@ class SeenIds:
             self._closed = {old: seen for old, seen in self._closed.items() if number - old <= self._horizon}
             if number - over.number <= self._horizon:
                 held, over_number = over.seen.all(), over.number
-                # The table goes before the other one is made, twice its size with what it takes to make it.
+                # The table goes first: to make the other one takes as much again.
                 del over
                 self._closed[over_number] = SortedHashes(held)
         self._open = _Open(number, HashSet(expected))
