@@ -106,8 +106,7 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
     """The thread that owns the aiokafka consumer."""
 
     def __init__(self, consumer: "BatchConsumer", **options: Any) -> None:
-        self._batches = consumer.batches
-        batches = consumer.batches
+        self._batches = batches = consumer.batches
         self._batch_fetcher = BatchFetcher(batches.pace_s, batches.max_records, batches.pass_s)
         super().__init__(consumer, **options)
 

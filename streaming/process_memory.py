@@ -17,7 +17,7 @@ def hand_back_free_memory() -> None:
     glibc keeps what was freed between pieces still in use. At 100,000 events/s a call takes 3 to 25 ms, without the
     interpreter's lock; the worker's peak after a minute was 286 MB, and 308 MB without. Each thread has an arena of its
     own to allocate from, up to 16 on two cores, and what is free in one is of no use to another: 75 MB of them after a
-    minute, 40 MB where they share two, at the same speed.
+    minute, 40 MB where they share two; the worker was as fast, within the noise of four runs.
     """
     library = ctypes.CDLL(None)
     trim = getattr(library, "malloc_trim", None) if sys.platform == "linux" else None

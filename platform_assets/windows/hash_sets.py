@@ -127,7 +127,8 @@ class SortedHashes:
         starts = self._starts[_scaled(hashes, self._parts)]
         if len(hashes) <= _FEW_ASKED:
             candidates = self._hashes.take(starts[:, None] + np.arange(self._most), mode="clip")
-            return (candidates == hashes[:, None]).any(axis=1)  # type: ignore[no-any-return]
+            among: Mask = (candidates == hashes[:, None]).any(axis=1)
+            return among
         found = self._hashes.take(starts, mode="clip") == hashes
         for _ in range(1, self._most):
             starts += 1

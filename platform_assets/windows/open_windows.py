@@ -146,9 +146,10 @@ class Slots:
 
     def take(self, slots: Ints) -> Rows:
         """What these windows hold, which are forgotten."""
-        rows = self.rows(slots)
-        if len(slots):
-            self.free(slots)
+        if not len(slots):
+            return self.nothing
+        rows = self._rows(slots)
+        self.free(slots)
         return rows
 
     def _rows(self, slots: Ints) -> Rows:

@@ -6,6 +6,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -215,6 +216,16 @@ def test_ids_past_the_horizon_are_not_read_back(tmp_path: Path) -> None:
 def test_ids_of_longer_buckets_are_kept_until_the_end_of_theirs(tmp_path: Path) -> None:
     """A worker that was upgraded goes on with the ids of the one before it, and forgets none of them too early."""
     kept(tmp_path, 2 * BUCKET_MS).write(LOG, 0, at_offset(5), SavedIds(0, 5, [(4, hashes(1)), (5, hashes(2))]))
+    assert as_lists(kept(tmp_path).ids_until(LOG, 0, 5)) == [(9, [1]), (11, [2])]
+
+
+def test_ids_of_a_file_that_names_no_length_are_of_buckets_of_40_s(tmp_path: Path) -> None:
+    """As the files of earlier releases are."""
+    kept(tmp_path).write(LOG, 0, at_offset(5), SavedIds(0, 5, [(4, hashes(1)), (5, hashes(2))]))
+    (path,) = (folder(tmp_path) / "ids").iterdir()
+    rows = pa.ipc.open_stream(path.read_bytes()).read_all().replace_schema_metadata(None)
+    with pa.ipc.new_stream(str(path), rows.schema) as writer:
+        writer.write_table(rows)
     assert as_lists(kept(tmp_path).ids_until(LOG, 0, 5)) == [(9, [1]), (11, [2])]
 
 

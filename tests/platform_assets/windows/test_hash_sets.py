@@ -77,11 +77,12 @@ def test_empty_hash_set_holds_nothing(expected: int) -> None:
 @settings(max_examples=80, deadline=None)
 @given(st.sets(st.one_of(CROWDED, SPREAD), max_size=600))
 def test_sorted_hashes_are_the_same_set(members: set[int]) -> None:
-    """Members and their neighbours, whatever leading bits they have in common."""
+    """Members and their neighbours, whatever leading bits they have in common, of few and of many that are asked."""
     asked = hashes(*members, *(value ^ 1 or 1 for value in members), 1, ALL_ONES)
     found = SortedHashes(hashes(*members))
     assert found.count == len(members)
-    assert found.contains(asked).tolist() == [value in members for value in asked.tolist()]
+    for several in (asked[:100], np.resize(asked, 1300)):
+        assert found.contains(several).tolist() == [value in members for value in several.tolist()]
 
 
 @pytest.mark.parametrize("crowd", [1, 2, 64, 65, 5000])
@@ -92,8 +93,10 @@ def test_sorted_hashes_find_all_of_a_crowd_with_one_leading_part(crowd: int) -> 
     values = np.unique(np.concatenate([rng.integers(1, ALL_ONES, 300, dtype=np.uint64), beside]))
     assert len(values) == 300 + crowd
     found = SortedHashes(rng.permutation(values))
-    assert found.contains(values).all()
-    assert not found.contains(np.setdiff1d(values + np.uint64(1), values)).any()
+    strangers = np.setdiff1d(values + np.uint64(1), values)
+    for times in (1, 10):
+        assert found.contains(np.tile(values, times)).all()
+        assert not found.contains(np.tile(strangers, times)).any()
 
 
 def test_sorted_hashes_take_ten_bytes_each() -> None:
