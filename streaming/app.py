@@ -49,7 +49,7 @@ STALL_CHECK_INTERVAL_S = 5.0
 # With fewer, processes that decode would take from the worker what they are to give it.
 CORES_FOR_PROCESSES = 2
 LIVE_FEATURES_INTERVAL_S = 1.0
-FETCH_WAIT_MS = 5
+FETCH_WAIT_MS = 50
 # The way to a window is as short as it can be; what only lands can wait for company.
 PACE_S = {EVENTS.name: 0.01, PARTIALS.name: 0.05}
 PATIENT_PACE_S = 0.25

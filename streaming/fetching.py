@@ -109,6 +109,7 @@ class BatchFetcher:
                 fetcher._notify(fetcher._wait_consume_future)
             taken = self._take(fetcher, partitions, max_records)
             if taken:
+                self._pause_along(fetcher)
                 return taken
             self._check_ends(fetcher)
             remaining = deadline - time.monotonic()
@@ -135,6 +136,19 @@ class BatchFetcher:
     def _pause(self, fetcher: Any, place: Any, records: int) -> None:
         if self._pacing.wait(place, records, time.monotonic()):
             fetcher._subscriptions.subscription.assignment.state_value(place).pause()
+
+    def _pause_along(self, fetcher: Any) -> None:
+        """Have the next request wait until it may ask for everything.
+
+        A broker answers one request after the other: asked meanwhile for those partitions that have brought nothing, it
+        would wait for their records, and those whose turn comes with it.
+        """
+        assignment = fetcher._subscriptions.subscription.assignment
+        for place in assignment.tps if assignment is not None else ():
+            state = assignment.state_value(place)
+            if place.topic in self._pace_s and place not in fetcher._records and not state.paused:
+                if self._pacing.wait_along(place):
+                    state.pause()
 
     def _take(self, fetcher: Any, partitions: Collection[Any] | None, max_records: int | None) -> dict[Any, list[Any]]:
         taken: dict[Any, list[Any]] = {}

@@ -73,6 +73,18 @@ class Pacing:
         self._turns[place] = nearest if abs(nearest - wanted) <= distance / 2 else wanted
         return True
 
+    def wait_along(self, place: Place) -> bool:
+        """Have a partition that has brought nothing wait for the next turn of one that is as hurried, or more.
+
+        Returns whether there is one, so that it is to be paused until then.
+        """
+        pace = self._pace_s[place.topic]
+        turns = [turn for other, turn in self._turns.items() if self._pace_s[other.topic] <= pace]
+        if not turns:
+            return False
+        self._turns[place] = min(turns)
+        return True
+
     def due(self, now: float) -> list[Place]:
         """The partitions whose turn has come; they have none any more."""
         due = [place for place, turn in self._turns.items() if turn <= now]
