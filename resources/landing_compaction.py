@@ -22,6 +22,7 @@ import pyarrow.parquet as pq
 
 from platform_assets.contracts.landing import LandingFile
 from resources.durable_files import sync
+from resources.landing_encoding import parquet_options
 from resources.landing_zone import LandingZone
 from resources.warehouse.spans import Span, subtract
 
@@ -122,7 +123,7 @@ def _merge(zone: LandingZone, group: Sequence[LandingFile]) -> Path:
     # Files of before and after a change of the contract: a column that one lacks is null there.
     schema = pa.unify_schemas([pq.read_schema(path) for path in inputs], promote_options="permissive")
     try:
-        with pq.ParquetWriter(unfinished, schema, compression="zstd") as writer:
+        with pq.ParquetWriter(unfinished, schema, **parquet_options(schema)) as writer:
             for table in _row_groups(inputs, schema):
                 writer.write_table(table)
         expected = sum(pq.read_metadata(path).num_rows for path in inputs)

@@ -29,6 +29,7 @@ from platform_assets.contracts.landing import (
     without_superseded,
 )
 from resources.durable_files import sync
+from resources.landing_encoding import parquet_options
 
 _log = logging.getLogger(__name__)
 
@@ -172,7 +173,7 @@ class LandingZone:
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = self._own_folders.get(path.parent, path.parent) / f".{path.name}.{os.getpid()}.tmp"
         try:
-            pq.write_table(table, temporary, compression="zstd")
+            pq.write_table(table, temporary, **parquet_options(table.schema))
             sync(temporary)
             temporary.replace(path)
         except BaseException as error:

@@ -146,9 +146,9 @@ class BatchFetcher:
         assignment = fetcher._subscriptions.subscription.assignment
         for place in assignment.tps if assignment is not None else ():
             state = assignment.state_value(place)
-            if place.topic in self._pace_s and place not in fetcher._records and not state.paused:
-                if self._pacing.wait_along(place):
-                    state.pause()
+            is_free = place.topic in self._pace_s and place not in fetcher._records and not state.paused
+            if is_free and self._pacing.wait_along(place):
+                state.pause()
 
     def _take(self, fetcher: Any, partitions: Collection[Any] | None, max_records: int | None) -> dict[Any, list[Any]]:
         taken: dict[Any, list[Any]] = {}

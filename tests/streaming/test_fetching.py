@@ -192,3 +192,28 @@ async def test_partition_rests_between_two_batches_and_is_asked_for_again() -> N
     assert await batches.fetched(fetcher, {PLACE}, 0.1, None) == {}
     assert not state.paused
     assert "routine" in asked
+
+
+async def test_partition_without_records_rests_until_the_turn_of_one_that_had_some() -> None:
+    """A request for it alone would have the broker wait, and the other one's turn with it."""
+    silent = TopicPartition(PLACE.topic, PLACE.partition + 1)
+    assignment = Assignment([PLACE, silent])
+    for place in (PLACE, silent):
+        assignment.state_value(place).seek(0)
+    fetcher: Any = SimpleNamespace(
+        _records={PLACE: (await fetched(stored([0, 1]), 0))[0]},
+        _closed=False,
+        _in_flight=set(),
+        _wait_consume_future="routine",
+        _notify=lambda waiting: None,
+        _subscriptions=SimpleNamespace(
+            reassignment_in_progress=False, subscription=SimpleNamespace(assignment=assignment)
+        ),
+        _create_fetch_waiter=lambda: asyncio.get_running_loop().create_future(),
+    )
+    batches = BatchFetcher({PLACE.topic: 0.05}, 1000, lambda: 0.0)
+    assert list(await batches.fetched(fetcher, None, 1.0, None)) == [PLACE]
+    assert assignment.state_value(silent).paused
+    assert await batches.fetched(fetcher, None, 0.1, None) == {}
+    assert not assignment.state_value(silent).paused
+    assert not assignment.state_value(PLACE).paused

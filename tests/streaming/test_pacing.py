@@ -88,6 +88,25 @@ def test_patient_topic_comes_along_with_a_hurried_one_near_its_own_turn(pacing: 
     assert set(pacing.due(6.15 + PACE)) == {FIRST, PATIENT}
 
 
+def test_partition_that_brought_nothing_waits_for_the_next_turn_of_one_as_hurried(pacing: Pacing) -> None:
+    """The request at that turn asks for all of them."""
+    pacing.wait(FIRST, 0, now=5.0)
+    assert pacing.wait_along(SECOND)
+    assert pacing.wait_along(PATIENT)
+    assert set(pacing.due(5.0 + PACE)) == {FIRST, SECOND, PATIENT}
+
+
+def test_hurried_topic_does_not_wait_for_a_patient_one(pacing: Pacing) -> None:
+    """Its first event after a silence would come a quarter of a second late."""
+    pacing.wait(PATIENT, 0, now=5.0)
+    assert not pacing.wait_along(FIRST)
+
+
+def test_nobody_waits_where_there_is_no_turn(pacing: Pacing) -> None:
+    """In a silent stream the broker answers as soon as anything comes."""
+    assert not pacing.wait_along(FIRST)
+
+
 def test_pace_is_slower_where_passes_take_long(pacing: Pacing, passes: PassTime) -> None:
     """So that half of the time is left to others, and a topic that is patient anyway keeps its pace."""
     for _ in range(200):
