@@ -7,7 +7,7 @@ UV_VERSION := 0.13.9
 PEERS := .venv-peers
 
 .DEFAULT_GOAL := dev-install
-.PHONY: dev-install up down status kafka picture run-api bench bench-http bench-warehouse bench-readers bench-peers manifest openapi test test-integration faults check ci format lint type-check secrets-scan secrets-accept audit sbom lock clean help
+.PHONY: dev-install up down status kafka picture run-api bench bench-http bench-warehouse bench-readers bench-peers manifest openapi test test-integration faults check architecture contracts sql definitions ci format lint type-check secrets-scan secrets-accept audit sbom lock clean help
 
 dev-install: $(INSTALLED)  ## install the locked environment into .venv (a bare `make` does this)
 
@@ -73,21 +73,14 @@ test: manifest  ## all that needs only packages and the embedded broker
 	$(BIN)/pytest -m "not integration" -n 2 $(ARGS)
 
 test-integration: manifest  ## real Kafka, Postgres, Chromium, and whole platforms
-	$(BIN)/pytest -m "integration and not alone" -n 2 $(ARGS)
+	$(BIN)/pytest -m "integration and not alone" -n 3 --dist worksteal $(ARGS)
 	$(BIN)/pytest -m "integration and alone" $(ARGS)
 
 faults: manifest  ## 20 seeded rounds of every fault, on the embedded broker and on Kafka (FAULT_ROUNDS, FAULT_SEED)
 	FAULT_ROUNDS=$${FAULT_ROUNDS:-20} $(BIN)/pytest tests/faults -m "not alone" -n 2 $(ARGS)
 	FAULT_ROUNDS=$${FAULT_ROUNDS:-20} $(BIN)/pytest tests/faults -m alone $(ARGS)
 
-check: lint type-check secrets-scan manifest  ## lint, types, architecture, contracts, SQL, definitions
-	$(BIN)/lint-imports
-	$(BIN)/analytics schemas check
-	$(BIN)/analytics contract generate --check
-	$(BIN)/analytics contract diff
-	$(BIN)/sqlfluff lint --disable-progress-bar dbt_project/models dbt_project/tests
-	DAGSTER_DISABLE_TELEMETRY=1 $(BIN)/dg check defs
-	DAGSTER_DISABLE_TELEMETRY=1 $(BIN)/dagster definitions validate -w workspace.yaml
+check: lint type-check secrets-scan architecture contracts sql definitions  ## all that needs no run: lint, types, architecture, contracts, SQL, definitions
 
 ci: check test  ## lint, format, types and tests, as before a commit
 
@@ -101,6 +94,21 @@ lint: $(INSTALLED)  ## ruff, and the format
 
 type-check: $(INSTALLED)  ## mypy --strict
 	$(BIN)/mypy .
+
+architecture: $(INSTALLED)  ## the imports between the packages
+	$(BIN)/lint-imports
+
+contracts: manifest  ## schemas, what is generated of them, and what a change would break
+	$(BIN)/analytics schemas check
+	$(BIN)/analytics contract generate --check
+	$(BIN)/analytics contract diff
+
+sql: manifest  ## the format of the dbt models and tests
+	$(BIN)/sqlfluff lint --disable-progress-bar dbt_project/models dbt_project/tests
+
+definitions: manifest  ## every code location loads
+	DAGSTER_DISABLE_TELEMETRY=1 $(BIN)/dg check defs
+	DAGSTER_DISABLE_TELEMETRY=1 $(BIN)/dagster definitions validate -w workspace.yaml
 
 secrets-scan: $(INSTALLED)  ## nothing in the repository looks like a secret that nobody has judged
 	$(BIN)/python -m deployments.audit.repository_secrets
