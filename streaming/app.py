@@ -49,7 +49,6 @@ STALL_CHECK_INTERVAL_S = 5.0
 # With fewer, processes that decode would take from the worker what they are to give it.
 CORES_FOR_PROCESSES = 2
 LIVE_FEATURES_INTERVAL_S = 1.0
-FETCH_WAIT_MS = 50
 # The way to a window is as short as it can be; what only lands can wait for company.
 PACE_S = {EVENTS.name: 0.01, PARTIALS.name: 0.05}
 PATIENT_PACE_S = 0.25
@@ -76,7 +75,7 @@ def create_app(settings: Settings, *, part_partitions: int = PARTIALS.partitions
     batches = MicroBatches(
         pace_s,
         positions=_KeptPositions(pipeline),
-        fetch_wait_ms=FETCH_WAIT_MS,
+        fetch_wait_ms=settings.streaming.fetch_wait_ms,
         pass_s=lambda: pipeline.pass_time.average_s,
     )
     use_batches(app, batches)

@@ -96,9 +96,9 @@ def environment(settings: Settings, demo: DemoRequest) -> dict[str, str]:
     for name, value in demo.settings().items():
         found.setdefault(name, value)
     if needs_embedded_broker(settings):
-        from resources.event_log.embedded import SESSION_TIMEOUT_S
+        from resources.event_log.embedded import WORKER_SETTINGS
 
-        found.setdefault("ANALYTICS_STREAMING__SESSION_TIMEOUT_S", str(SESSION_TIMEOUT_S))
+        found = {f"ANALYTICS_{name}": value for name, value in WORKER_SETTINGS.items()} | found
     return found
 
 

@@ -22,6 +22,7 @@ class StreamingSettings(Section):
     max_file_age_s: float = Field(2.0, gt=0, description="The longest a record waits before its file is closed.")
     max_buffer_mb: int = Field(32, ge=1, description="Rows in memory, those on their way to a file included.")
     session_timeout_s: float = Field(6.0, gt=0, description="How soon a killed worker's partitions are free again.")
+    fetch_wait_ms: int = Field(50, ge=1, description="How long the broker may hold a fetch for which it has nothing.")
     duties: Duties = Field(Duties.ALL, description="`windows` neither lands nor deduplicates: for measurements.")
     decoder_processes: int = Field(
         1, ge=0, le=16, description="Processes that decode a backlog; none are started where there is one core only."

