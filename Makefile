@@ -73,7 +73,7 @@ test: manifest  ## all that needs only packages and the embedded broker
 	$(BIN)/pytest -m "not integration" -n 2 $(ARGS)
 
 test-integration: manifest  ## real Kafka, Postgres, Chromium, and whole platforms
-	$(BIN)/pytest -m "integration and not alone" -n 3 --dist worksteal $(ARGS)
+	$(BIN)/pytest -m "integration and not alone" -n 2 --dist worksteal $(ARGS)
 	$(BIN)/pytest -m "integration and alone" $(ARGS)
 
 faults: manifest  ## 20 seeded rounds of every fault, on the embedded broker and on Kafka (FAULT_ROUNDS, FAULT_SEED)
