@@ -4,7 +4,7 @@ import asyncio
 import gc
 import time
 import weakref
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import SimpleNamespace
 from typing import Any
 
@@ -55,6 +55,23 @@ async def fetched(raw: bytes, position: int, *, check_crcs: bool = False) -> tup
     state.highwater = 100
     records = PartitionRecords(PLACE, MemoryRecords(raw), [], position, None, None, check_crcs, READ_UNCOMMITTED)
     return FetchResult(PLACE, partition_records=records, assignment=assignment, backoff=0), state
+
+
+def a_fetcher(
+    assignment: Assignment, records: dict[Any, Any], notify: Callable[[object], None] = lambda _: None
+) -> Any:
+    """What is used of aiokafka's fetcher, with these answers of the broker and no other to come."""
+    return SimpleNamespace(
+        _records=records,
+        _closed=False,
+        _in_flight=set(),
+        _wait_consume_future="routine",
+        _notify=notify,
+        _subscriptions=SimpleNamespace(
+            reassignment_in_progress=False, subscription=SimpleNamespace(assignment=assignment)
+        ),
+        _create_fetch_waiter=lambda: asyncio.get_running_loop().create_future(),
+    )
 
 
 async def test_drain_carries_offsets_keys_headers_and_times_of_every_record() -> None:
@@ -152,15 +169,7 @@ async def test_fetching_raises_when_the_position_stays_past_the_end(monkeypatch:
     state = assignment.state_value(PLACE)
     state.seek(50)
     state.highwater = 20
-    fetcher: Any = SimpleNamespace(
-        _records={},
-        _closed=False,
-        _in_flight={0},
-        _subscriptions=SimpleNamespace(
-            reassignment_in_progress=False, subscription=SimpleNamespace(assignment=assignment)
-        ),
-        _create_fetch_waiter=lambda: asyncio.get_running_loop().create_future(),
-    )
+    fetcher = a_fetcher(assignment, {})
     batches = BatchFetcher({PLACE.topic: 0.0}, 1000, lambda: 0.0)
     assert await batches.fetched(fetcher, {PLACE}, 0.01, None) == {}
     time.sleep(0.25)  # noqa: ASYNC251 - nothing else runs on this loop
@@ -174,24 +183,14 @@ async def test_partition_rests_between_two_batches_and_is_asked_for_again() -> N
     state = assignment.state_value(PLACE)
     state.seek(0)
     asked: list[object] = []
-    fetcher: Any = SimpleNamespace(
-        _records={PLACE: (await fetched(stored([0, 1]), 0))[0]},
-        _closed=False,
-        _in_flight=set(),
-        _wait_consume_future="routine",
-        _notify=asked.append,
-        _subscriptions=SimpleNamespace(
-            reassignment_in_progress=False, subscription=SimpleNamespace(assignment=assignment)
-        ),
-        _create_fetch_waiter=lambda: asyncio.get_running_loop().create_future(),
-    )
+    fetcher = a_fetcher(assignment, {PLACE: (await fetched(stored([0, 1]), 0))[0]}, notify=asked.append)
     batches = BatchFetcher({PLACE.topic: 0.05}, 1000, lambda: 0.0)
     taken = await batches.fetched(fetcher, {PLACE}, 1.0, None)
     assert [batch.offsets.tolist() for batch in taken[PLACE]] == [[0, 1]]
     assert state.paused
     assert await batches.fetched(fetcher, {PLACE}, 0.1, None) == {}
     assert not state.paused
-    assert "routine" in asked
+    assert fetcher._wait_consume_future in asked
 
 
 async def test_partition_without_records_rests_until_the_turn_of_one_that_had_some() -> None:
@@ -200,17 +199,7 @@ async def test_partition_without_records_rests_until_the_turn_of_one_that_had_so
     assignment = Assignment([PLACE, silent])
     for place in (PLACE, silent):
         assignment.state_value(place).seek(0)
-    fetcher: Any = SimpleNamespace(
-        _records={PLACE: (await fetched(stored([0, 1]), 0))[0]},
-        _closed=False,
-        _in_flight=set(),
-        _wait_consume_future="routine",
-        _notify=lambda waiting: None,
-        _subscriptions=SimpleNamespace(
-            reassignment_in_progress=False, subscription=SimpleNamespace(assignment=assignment)
-        ),
-        _create_fetch_waiter=lambda: asyncio.get_running_loop().create_future(),
-    )
+    fetcher = a_fetcher(assignment, {PLACE: (await fetched(stored([0, 1]), 0))[0]})
     batches = BatchFetcher({PLACE.topic: 0.05}, 1000, lambda: 0.0)
     assert list(await batches.fetched(fetcher, None, 1.0, None)) == [PLACE]
     assert assignment.state_value(silent).paused
