@@ -90,8 +90,8 @@ def test_next_start_adopts_what_a_killed_supervisor_left(platform: Platform) -> 
 
 
 def test_killed_broker_costs_what_had_not_landed_and_says_so(tmp_path: Path) -> None:
-    # Files stay open for a minute, so that what is sent now is not landed when the broker dies.
-    slow = Platform(tmp_path / "data", ANALYTICS_STREAMING__MAX_FILE_AGE_S="60")
+    # Files stay open for longer than a worker that comes back has before the broker dies; `down` waits for them.
+    slow = Platform(tmp_path / "data", ANALYTICS_STREAMING__MAX_FILE_AGE_S="10")
     try:
         slow.start("--no-demo", "--detach")
         status = slow.wait(lambda s: states(s)["worker"] == "ready", "worker ready")
