@@ -103,7 +103,7 @@ contracts: manifest  ## schemas, what is generated of them, and what a change wo
 	$(BIN)/analytics contract generate --check
 	$(BIN)/analytics contract diff
 
-sql: manifest  ## the format of the dbt models and tests
+sql: $(INSTALLED)  ## the format of the dbt models and tests
 	$(BIN)/sqlfluff lint --disable-progress-bar dbt_project/models dbt_project/tests
 
 definitions: manifest  ## every code location loads

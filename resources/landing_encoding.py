@@ -10,7 +10,9 @@ from typing import Any
 import pyarrow as pa
 
 # Texts of which every row has another one.
-_NEVER_REPEATED = frozenset({"event_id", "payload", "prediction_id"})
+_NEVER_REPEATED = frozenset(
+    {"event_id", "payload", "rejection_id", "body", "result_id", "aggregates", "late_id", "prediction_id"}
+)
 
 
 def parquet_options(schema: pa.Schema) -> dict[str, Any]:

@@ -48,7 +48,7 @@ class PassTime:
 
 
 class Pacing:
-    """The turns of the partitions that have had one. Times are monotonic seconds."""
+    """The turns that partitions wait for. Times are monotonic seconds."""
 
     def __init__(self, pace_s: Mapping[str, float], pass_s: Callable[[], float]) -> None:
         """`pace_s` has by topic the time between two small batches of a partition; none where it is 0.
@@ -80,10 +80,10 @@ class Pacing:
         Returns whether there is one, so that it is to be paused until then.
         """
         pace = self._pace_s[place.topic]
-        turns = [turn for other, turn in self._turns.items() if self._pace_s[other.topic] <= pace]
-        if not turns:
+        turn = min((turn for other, turn in self._turns.items() if self._pace_s[other.topic] <= pace), default=None)
+        if turn is None:
             return False
-        self._turns[place] = min(turns)
+        self._turns[place] = turn
         return True
 
     def due(self, now: float) -> list[Place]:

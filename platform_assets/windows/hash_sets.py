@@ -2,8 +2,8 @@
 
 `HashSet` grows; `SortedHashes` is what it becomes once nothing is added any more: 10 bytes a hash instead of 16, and
 faster to ask. Measured with a million hashes, in µs for each one asked: 0.08 and 0.15 in batches of 280, 0.05 and 0.09
-in batches of 2,500, 0.02 and 0.07 in batches of 10,000. 250,000 become sorted in 3 ms, and a
-table of as many grows in 8.
+in batches of 2,500, 0.02 and 0.07 in batches of 10,000. 250,000 become sorted in 3 ms, and a table of as many grows
+in 8.
 """
 
 from typing import Literal
@@ -19,6 +19,7 @@ _FIRST_ROWS = 500
 _FULLEST = 0.5
 # What comes out of a table is: 250,000 hashes take 2 ms, where numpy's own choice takes 11.
 _NEARLY_SORTED: Literal["stable"] = "stable"
+_MOVED_TOGETHER = 50_000
 _HALF = np.uint64(32)
 _PER_PART = 2
 # More of one leading part than chance brings in 10^30 sets: somebody made them up.
@@ -94,11 +95,18 @@ class HashSet:
         held, self._table = self.all(), np.empty((0, _SLOTS), dtype=np.uint64)
         held.sort(kind=_NEARLY_SORTED)
         self._table = HashSet(int(wanted * 1.3))._table
-        rows = _scaled(held, len(self._table))
-        places = np.arange(len(held)) - _begins(rows, len(self._table))[rows]
-        fits = places < _SLOTS
-        self._table[rows[fits], places[fits]] = held[fits]
-        self._place(held[~fits])
+        # Rows that were empty need no look at what they hold, as `_place` takes: 2 ms instead of 12 for 250,000.
+        begins = _begins(_scaled(held, len(self._table)), len(self._table))
+        crowded = []
+        for first in range(0, len(held), _MOVED_TOGETHER):
+            some = held[first : first + _MOVED_TOGETHER]
+            rows = _scaled(some, len(self._table))
+            slots = np.arange(first, first + len(some)) - begins[rows]
+            fits = slots < _SLOTS
+            self._table[rows[fits], slots[fits]] = some[fits]
+            crowded.append(some[~fits])
+        for some in crowded:
+            self._place(some)
 
     def _next(self, rows: Ints) -> Ints:
         return (rows + 1) % len(self._table)
