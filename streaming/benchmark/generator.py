@@ -77,6 +77,9 @@ class _Sender:
                 "enable.idempotence": True,
                 "acks": "all",
                 "linger.ms": load.linger_ms,
+                # Fewer than there are partitions: a partition whose messages wait for the answer to those before them
+                # has librdkafka's thread look for it without a pause. While a broker stood still it took a whole core.
+                "max.in.flight.requests.per.connection": min(max(1, EVENTS.partitions - 1), 5),
                 "batch.size": 1 << 20,
                 "compression.type": "lz4",
                 "partitioner": "murmur2_random",
