@@ -11,6 +11,7 @@ from pathlib import Path
 from streaming.benchmark.arguments import TestType
 from streaming.benchmark.checking import check_landing, check_windows, measure_raw_consumption
 from streaming.benchmark.cluster import Cluster, cluster
+from streaming.benchmark.core_speed import CoreSpeedometer
 from streaming.benchmark.cpu import CpuMeter
 from streaming.benchmark.generator import SendProgress, Sent, generate
 from streaming.benchmark.latency import Moment
@@ -112,6 +113,7 @@ class _Run:
         self._sent: Sent | None = None
         self._at = SendProgress(0, 0, 0)
         self._cpu = CpuMeter({"worker": worker.process, "broker": log.broker})
+        self._speedometer = CoreSpeedometer()
         is_to_be_killed = measurement.test_type is TestType.RECOVERY
         self._kill_at_us = load.start_us + load.duration_s / 2 * MICROSECONDS if is_to_be_killed else math.inf
         self._killed_us: int | None = None
@@ -156,6 +158,8 @@ class _Run:
                 )
             if now_us >= self._load.start_us and not self._cpu.is_running:
                 self._cpu.start()
+            if self._load.start_us <= now_us < end_us:
+                self._speedometer.sample()
             if now_us >= end_us:
                 self._cpu.stop()
             if self._killed_us is None and now_us >= self._kill_at_us:
@@ -202,6 +206,7 @@ class _Run:
         found, load, progress = self._measurement, self._load, self._progress
         self._cpu.stop()
         found.cpu_cores |= self._cpu.cores()
+        found.core_speed = self._speedometer.speed()
         end_us = load.start_us + round(load.duration_s * MICROSECONDS)
         found.duration_s = sum(phase.seconds for phase in load.phases if phase.measured)
         found.sent = self._sent.events if self._sent else self._at.sent

@@ -12,10 +12,10 @@ from streaming.benchmark.report import Measurement
 WIDTH, HEIGHT = 100, 16
 SHORTEST_S = 0.25
 
-_LINE = "{:<9}{:<22}{:>9}{:>11}{:>7}{:>9}{:>9}{:>6}{:>8}{:>8}{:>9}  {}"
+_LINE = "{:<9}{:<22}{:>9}{:>11}{:>7}{:>9}{:>9}{:>6}{:>8}{:>8}{:>9}{:>7}  {}"
 _HEADINGS = (
     "engine", "test", "target/s", "achieved/s", "of raw",
-    "p50 ms", "p99 ms", "lost", "doubled", "windows", "peak MB", "",
+    "p50 ms", "p99 ms", "lost", "doubled", "windows", "peak MB", "speed", "",
 )  # fmt: skip
 
 
@@ -98,6 +98,7 @@ def _cells(found: Measurement) -> list[str]:
         _number(found.duplicated),
         {None: "-", True: "equal", False: "wrong"}[found.windows_match],
         _number(found.worker_peak_rss_mb),
+        "-" if found.core_speed is None else f"{found.core_speed.p50:.2f}",
         ("passed" if found.passed else "FAILED") + _after_the_kill(found),
     ]
 

@@ -4,6 +4,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from streaming.benchmark.arguments import Engine, TestType
+from streaming.benchmark.core_speed import CoreSpeed
 from streaming.benchmark.latency import Percentiles
 from streaming.benchmark.load import USERS
 from streaming.benchmark.machine import Machine
@@ -24,6 +25,7 @@ class Measurement(msgspec.Struct, kw_only=True):
     of it between the worker's emission of an update and its arrival. `worker_rss_mb` is the worker's memory at ten even
     steps of the schedule. `cpu_cores` says how many cores each process kept busy while the load ran, `machine`
     everything on it; `worker_cpu_us_per_event` is less noisy than a rate where others use the machine too.
+    `core_speed` is how fast the cores were while the load ran, as shares of their best.
     """
 
     engine: Engine
@@ -51,6 +53,7 @@ class Measurement(msgspec.Struct, kw_only=True):
     worker_rss_mb: list[float] = msgspec.field(default_factory=list)
     worker_cpu_us_per_event: float | None = None
     cpu_cores: dict[str, float] = msgspec.field(default_factory=dict)
+    core_speed: CoreSpeed | None = None
     event_bytes: int | None = None
     knee_eps: int | UnsetType | None = UNSET
     recovery_s: float | UnsetType | None = UNSET

@@ -71,6 +71,7 @@ def test_small_paced_run_loses_and_doubles_nothing_and_leaves_no_process(tmp_pat
     code, shown, found = finished(run, report)
     assert code == 0, shown
     assert (found["sent"], found["lost"], found["duplicated"], found["windows_match"]) == (8_000, 0, 0, True)
+    assert 0 < found["core_speed"]["p10"] <= found["core_speed"]["p50"] <= 1
     # Every hundredth, from 0 to 6,000: none in the last second.
     assert found["resent"] == 61
     assert found["processed"] == 8_061
