@@ -7,11 +7,13 @@ for every record is where a stock consumer's time goes. It runs on the consumer'
 import asyncio
 import time
 from collections.abc import Callable, Collection, Mapping
+from functools import partial
 from typing import Any
 
 from aiokafka.consumer import fetcher as internals
 from aiokafka.errors import CorruptRecordException, NoOffsetForPartitionError, OffsetOutOfRangeError
 
+from streaming.gaps import Gaps
 from streaming.hearing import Hearing
 from streaming.pacing import Pacing
 from streaming.record_batch import LogRecord, RecordBatch
@@ -24,11 +26,17 @@ class PositionOutsideLog(RuntimeError):
     """The partition's log does not have the position that the landed files lead to."""
 
 
-def drain(result: Any, topic_partition: Any, max_records: int) -> RecordBatch | None:
+def drain(
+    result: Any, topic_partition: Any, max_records: int, may_pass: Callable[[int], bool] = lambda offset: True
+) -> RecordBatch | None:
     """Turn a finished fetch into one batch of about `max_records` (whole batches of the producer's are never cut).
 
+    `may_pass` is asked about an offset at which records are missing. If it says no the batch ends there, and what
+    follows is fetched again.
+
     Returns:
-        None where the fetch is void: its partition was revoked or sought elsewhere meanwhile.
+        None where nothing was consumed: the partition was revoked or sought elsewhere meanwhile, or records are
+        missing right at its position.
 
     Raises:
         CorruptRecordException: a checksum is wrong. Nothing is consumed.
@@ -42,8 +50,12 @@ def drain(result: Any, topic_partition: Any, max_records: int) -> RecordBatch | 
         return None
     start: int = unread.next_fetch_offset
     records: list[LogRecord] = []
+    is_cut = False
     while unread._records.has_next() and len(records) < max_records:
         chunk = unread._records.next_batch()
+        is_cut = _first_offset(chunk) > unread.next_fetch_offset and not may_pass(unread.next_fetch_offset)
+        if is_cut:
+            break
         if unread._check_crcs and not chunk.validate_crc():
             raise CorruptRecordException(f"Invalid CRC - {topic_partition}")
         if not _is_invisible(unread, chunk):
@@ -54,12 +66,17 @@ def drain(result: Any, topic_partition: Any, max_records: int) -> RecordBatch | 
         unread.next_fetch_offset = chunk.next_offset
     next_offset: int = unread.next_fetch_offset
     result._update_position()
-    if not unread._records.has_next():
+    if is_cut or not unread._records.has_next():
         result._partition_records = None
     if next_offset == start:
         return None
     high_watermark = result._assignment.state_value(topic_partition).highwater
     return RecordBatch(topic_partition.topic, topic_partition.partition, start, next_offset, records, high_watermark)
+
+
+def _first_offset(chunk: Any) -> int:
+    """Where a batch begins; -1 for one of a format before Kafka 0.11, which does not say."""
+    return getattr(chunk, "base_offset", -1)
 
 
 def _is_invisible(unread: Any, chunk: Any) -> bool:
@@ -87,6 +104,7 @@ class BatchFetcher:
         self._max_records = max_records
         self._pacing = Pacing(pace_s, pass_s)
         self._past_the_end_since: dict[Any, float] = {}
+        self._gaps = Gaps()
         self.hearing = Hearing()
 
     async def fetched(
@@ -165,12 +183,14 @@ class BatchFetcher:
                 self._raise(fetcher, place, result)
                 continue
             if place.topic in self._pace_s:
-                batch = drain(result, place, self._max_records)
+                batch = drain(result, place, self._max_records, partial(self._gaps.may_pass, place))
                 found: list[Any] = [] if batch is None else [batch]
+                if batch is not None:
+                    self._gaps.read(place, batch.next_offset)
             else:
                 found = result.getall(max_records)
             if not result.has_more():
-                if place.topic in self._pace_s and found:
+                if place.topic in self._pace_s and (found or self._gaps.stands_before_one(place)):
                     self._pause(fetcher, place, sum(len(batch.records) for batch in found))
                 self._discard(fetcher, place)
             if found:

@@ -125,6 +125,52 @@ async def test_drain_leaves_out_records_before_the_position_and_covers_gaps() ->
     assert (batch.start, batch.next_offset, batch.offsets.tolist()) == (6, 13, [6, 7, 10, 12])
 
 
+async def test_drain_ends_before_missing_records_and_goes_on_behind_them_once_it_may() -> None:
+    """The embedded broker may show what follows first; to go on would lose what was acknowledged."""
+    asked: list[int] = []
+    answers = iter([False, False, True])
+
+    def may_pass(offset: int) -> bool:
+        asked.append(offset)
+        return next(answers)
+
+    result, state = await fetched(stored([5, 6, 7]) + stored([10, 12]), 5)
+    batch = drain(result, PLACE, 1000, may_pass)
+    assert batch is not None
+    assert (batch.next_offset, batch.offsets.tolist(), state.position) == (8, [5, 6, 7], 8)
+    assert not result.has_more()
+    result, state = await fetched(stored([10, 12]), 8)
+    assert drain(result, PLACE, 1000, may_pass) is None
+    assert (state.position, result.has_more()) == (8, False)
+    result, state = await fetched(stored([10, 12]), 8)
+    batch = drain(result, PLACE, 1000, may_pass)
+    assert batch is not None
+    assert (batch.start, batch.next_offset, batch.offsets.tolist(), asked) == (8, 13, [10, 12], [8, 8, 8])
+
+
+async def test_records_that_are_missing_are_fetched_until_they_are_there() -> None:
+    """The partition rests in between, and what comes out follows on itself."""
+    assignment = Assignment([PLACE])
+    state = assignment.state_value(PLACE)
+    state.seek(0)
+    batches = BatchFetcher({PLACE.topic: 0.02}, 1000, lambda: 0.0)
+    taken = []
+    for raw in (
+        stored([0, 1]) + stored([4, 5]),
+        stored([4, 5]),
+        stored([2, 3]) + stored([4, 5]),
+    ):
+        records = PartitionRecords(PLACE, MemoryRecords(raw), [], state.position, None, None, False, READ_UNCOMMITTED)
+        state.highwater = 6
+        answer = FetchResult(PLACE, partition_records=records, assignment=assignment, backoff=0)
+        found = await batches.fetched(a_fetcher(assignment, {PLACE: answer}), None, 0.01, None)
+        taken += [batch.offsets.tolist() for batch in found.get(PLACE, [])]
+        assert state.paused
+        while state.paused:
+            await batches.fetched(a_fetcher(assignment, {}), None, 0.01, None)
+    assert taken == [[0, 1], [2, 3, 4, 5]]
+
+
 async def test_drain_covers_transaction_markers_without_records() -> None:
     """A marker moves the position, so the batch after it starts where this one ended."""
     result, state = await fetched(stored([5], control=True), 5)
