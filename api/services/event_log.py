@@ -32,6 +32,7 @@ class EventLog:
         self._address = settings.kafka.address
         self._marks_dir = settings.acknowledged_dir
         self._timeout_s = settings.api.acknowledgement_timeout_s
+        self._linger_ms = settings.kafka.linger_ms
         self._gate = gate
         self._topics = [topic.name for topic in TOPICS]
         self._producer: EventLogProducer | None = None
@@ -133,7 +134,13 @@ class EventLog:
         self._fault = None
 
     async def _replace_producer(self, logs: dict[str, Log], generation: str) -> None:
-        fresh = EventLogProducer(self._address, self._topics, marks_dir=self._marks_dir, timeout_s=self._timeout_s)
+        fresh = EventLogProducer(
+            self._address,
+            self._topics,
+            marks_dir=self._marks_dir,
+            timeout_s=self._timeout_s,
+            linger_ms=self._linger_ms,
+        )
         await asyncio.to_thread(fresh.connect)
         previous, self._producer = self._producer, fresh
         self._logs, self._generation = logs, generation

@@ -13,6 +13,13 @@ class KafkaSettings(Section):
     embedded_memory_limit_mb: int = Field(
         2048, ge=64, description="The embedded broker frees nothing; past this it is recycled once all has landed."
     )
+    linger_ms: int = Field(
+        5,
+        ge=0,
+        le=1000,
+        description="How long the door waits for a batch to fill; at best what the brokers take to acknowledge one: "
+        "librdkafka looks without a pause for an answer that takes longer.",
+    )
 
     @property
     def address(self) -> str:

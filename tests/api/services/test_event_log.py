@@ -1,0 +1,27 @@
+"""The door's connection to the event log."""
+
+import time
+from pathlib import Path
+
+import pytest
+
+from api.services.event_log import EventLog
+from platform_assets.contracts.topics import EVENTS
+from resources.event_log.gate import IngestionGate
+from resources.settings import KafkaSettings, Settings
+
+
+@pytest.mark.parametrize(("linger_ms", "least_s", "most_s"), [(0, 0.0, 0.2), (300, 0.3, 2.0)])
+async def test_the_door_waits_for_a_batch_to_fill_for_as_long_as_is_set(
+    broker: str, tmp_path: Path, linger_ms: int, least_s: float, most_s: float
+) -> None:
+    settings = Settings(data_dir=tmp_path, kafka=KafkaSettings(bootstrap_servers=broker, linger_ms=linger_ms))
+    event_log = EventLog(settings, IngestionGate.of(settings))
+    event_log.start()
+    try:
+        await event_log.append(EVENTS.name, [(b"key", b"{}")])
+        begun = time.monotonic()
+        await event_log.append(EVENTS.name, [(b"key", b"{}")])
+        assert least_s <= time.monotonic() - begun < most_s
+    finally:
+        await event_log.stop()
