@@ -13,6 +13,8 @@ from collections.abc import Callable, Hashable
 _log = logging.getLogger(__name__)
 
 GRACE_S = 3.0
+# A broker that was away or stood still in between has had no time to show what is missing.
+LONGEST_PAUSE_S = 1.0
 
 
 class Gaps:
@@ -20,16 +22,17 @@ class Gaps:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        # Where it begins, and since when it is known.
-        self._met: dict[Hashable, tuple[int, float]] = {}
+        # Where it begins, since when it is known, and when it was last looked for.
+        self._met: dict[Hashable, tuple[int, float, float]] = {}
 
     def may_pass(self, place: Hashable, offset: int) -> bool:
         """Whether the reader may go on past the gap that begins at its offset; False is to come back later."""
-        begins, since_s = self._met.setdefault(place, (offset, self._clock()))
-        if begins != offset:
-            self._met[place] = (offset, self._clock())
-            return False
-        if self._clock() - since_s < GRACE_S:
+        now_s = self._clock()
+        begins, since_s, last_s = self._met.get(place, (offset, now_s, now_s))
+        if begins != offset or now_s - last_s > LONGEST_PAUSE_S:
+            since_s = now_s
+        self._met[place] = (offset, since_s, now_s)
+        if now_s - since_s < GRACE_S:
             return False
         _log.warning("gap_passed place=%s offset=%d; nothing came there for %.0f s", place, offset, GRACE_S)
         return True
