@@ -104,8 +104,8 @@ class BatchFetcher:
         self._max_records = max_records
         self._pacing = Pacing(pace_s, pass_s)
         self._past_the_end_since: dict[Any, float] = {}
-        self._gaps = Gaps()
         self.hearing = Hearing()
+        self._gaps = Gaps(self.hearing.heard_for_s)
 
     async def fetched(
         self, fetcher: Any, partitions: Collection[Any] | None, patience_s: float, max_records: int | None

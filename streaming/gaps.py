@@ -2,8 +2,8 @@
 
 The embedded broker shows what one producer appended before what another one did at smaller offsets, for some
 milliseconds: of three producers' 8,500 batches a reader at the end of the log missed two, all of them acknowledged.
-So a gap is fetched again, and passed once it has stood for longer than an append takes: then the log has it of its own,
-as one that was compacted does.
+So a gap is fetched again, and passed once it has stood for longer than an append takes while the broker answered: then
+the log has it of its own, as one that was compacted does.
 """
 
 import logging
@@ -12,27 +12,27 @@ from collections.abc import Callable, Hashable
 
 _log = logging.getLogger(__name__)
 
-GRACE_S = 3.0
-# A broker that was away or stood still in between has had no time to show what is missing.
-LONGEST_PAUSE_S = 1.0
+# Twice what the broker may be silent for and still count as heard (`hearing`).
+GRACE_S = 6.0
 
 
 class Gaps:
     """The gap that the reader of each partition stands before, if it does."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, heard_for_s: Callable[[Hashable], float], clock: Callable[[], float] = time.monotonic) -> None:
+        """`heard_for_s` says for how long the broker has answered for a partition without a pause."""
+        self._heard_for_s = heard_for_s
         self._clock = clock
-        # Where it begins, since when it is known, and when it was last looked for.
-        self._met: dict[Hashable, tuple[int, float, float]] = {}
+        # Where it begins, and since when it is known.
+        self._met: dict[Hashable, tuple[int, float]] = {}
 
     def may_pass(self, place: Hashable, offset: int) -> bool:
         """Whether the reader may go on past the gap that begins at its offset; False is to come back later."""
-        now_s = self._clock()
-        begins, since_s, last_s = self._met.get(place, (offset, now_s, now_s))
-        if begins != offset or now_s - last_s > LONGEST_PAUSE_S:
-            since_s = now_s
-        self._met[place] = (offset, since_s, now_s)
-        if now_s - since_s < GRACE_S:
+        begins, since_s = self._met.get(place, (None, 0.0))
+        if begins != offset:
+            self._met[place] = (offset, self._clock())
+            return False
+        if min(self._clock() - since_s, self._heard_for_s(place)) < GRACE_S:
             return False
         _log.warning("gap_passed place=%s offset=%d; nothing came there for %.0f s", place, offset, GRACE_S)
         return True

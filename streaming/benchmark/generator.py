@@ -21,6 +21,9 @@ from streaming.benchmark.load import Load, Numbers
 TICK_S = 0.002
 CHUNK = 2_000
 REPORT_S = 0.1
+# Fewer than there are partitions: one whose records wait for the answer to those before them has librdkafka's thread
+# look for it without a pause. While a broker stood still that took a whole core.
+REQUESTS_UNDER_WAY = 3
 QUEUE_LIMIT = 1_000_000
 DELIVERY_TIMEOUT_S = 60.0
 
@@ -77,9 +80,7 @@ class _Sender:
                 "enable.idempotence": True,
                 "acks": "all",
                 "linger.ms": load.linger_ms,
-                # Fewer than there are partitions: a partition whose messages wait for the answer to those before them
-                # has librdkafka's thread look for it without a pause. While a broker stood still it took a whole core.
-                "max.in.flight.requests.per.connection": min(max(1, EVENTS.partitions - 1), 5),
+                "max.in.flight.requests.per.connection": REQUESTS_UNDER_WAY,
                 "batch.size": 1 << 20,
                 "compression.type": "lz4",
                 "partitioner": "murmur2_random",
