@@ -13,7 +13,7 @@ The module subclasses Faust's aiokafka driver and reads private attributes of ai
 everything whose meaning it relies on; a test holds the digest of each and fails when an upgrade changes one.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol
 
@@ -23,7 +23,9 @@ from faust.transport.drivers import TRANSPORTS
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 from faust.types.tuples import ConsumerMessage
+from mode.services import WaitResults
 
+from streaming.begun import Begun
 from streaming.fetching import BatchFetcher
 from streaming.hearing import Hearing
 from streaming.record_batch import RecordBatch
@@ -61,6 +63,7 @@ LEANS_ON: tuple[str, ...] = (
     "faust.app.base.App._on_partitions_revoked",
     "faust.app.base.App._stop_consumer",
     "faust.app.base.App.on_stop",
+    "mode.services.Service.wait_first",
 )
 
 
@@ -173,6 +176,21 @@ class BatchConsumer(driver.Consumer):
             tp,
             generation_id=self.app.consumer_generation_id,
         )
+
+    async def wait_first(self, *coros: Any, timeout: Any = None) -> WaitResults:  # noqa: ASYNC109 - Faust's signature
+        """What ends first; of two, the second is only looked at where the first one has to wait.
+
+        Faust asks this for every message, whether it is handed over or the flow is suspended first. A batch nearly
+        always finds room at once; the four tasks that asked for it were half of all turns of the worker's loop.
+        """
+        if len(coros) != 2 or not isinstance(coros[0], Coroutine):
+            return await super().wait_first(*coros, timeout=timeout)
+        handing_over, suspended = coros
+        begun: Begun[Any] = Begun(handing_over)
+        if begun.results:
+            suspended.close()
+            return WaitResults([handing_over], begun.results, False)
+        return await super().wait_first(begun, suspended, timeout=timeout)
 
     def on_buffer_full(self, tp: TP) -> None:
         """Go on fetching a partition whose stream has batches waiting; where the queue is full, Faust waits.

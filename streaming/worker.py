@@ -12,6 +12,7 @@ from typing import Any
 from platform_assets.contracts.topics import PARTIALS
 from resources.event_log.topics import Log, LogUnavailable, ensure_topics
 from resources.settings import Settings
+from streaming.event_loops import poll_sparingly
 from streaming.interpreter import collect_rarely, go_without_pandas
 
 BROKER_PATIENCE_S = 30.0
@@ -46,6 +47,7 @@ def run(settings: Settings) -> None:
     hand_back_free_memory()
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     collect_rarely()
+    poll_sparingly()
     execute(create_app(settings, part_partitions=logs[PARTIALS.name].partitions), settings.root / "worker")
 
 

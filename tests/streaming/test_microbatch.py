@@ -1,5 +1,6 @@
 """The transport is registered, refuses to run half configured, and rests on internals that have not changed."""
 
+import asyncio
 import hashlib
 import importlib
 import inspect
@@ -47,6 +48,7 @@ DIGESTS: dict[str, str] = {
     "faust.app.base.App._on_partitions_revoked": "5d6c53d1dae47e96",
     "faust.app.base.App._stop_consumer": "6f583d25889f0c0a",
     "faust.app.base.App.on_stop": "5fdd10b830f69364",
+    "mode.services.Service.wait_first": "86b295bb253a064e",
     "faust.tables.manager.TableManager.on_start": "238ebf81e6ba5f2a",
     "faust.tables.manager.TableManager._update_channels": "36aec39a4d5921c5",
 }
@@ -99,17 +101,61 @@ def test_transport_refuses_an_app_without_its_configuration() -> None:
     assert app.micro_batches.topics == {"t"}
 
 
-def test_partition_whose_stream_has_batches_waiting_stays_in_the_fetch() -> None:
-    """A fetch under way is not told when it is put back, and waits for other partitions' records meanwhile."""
-    app: Any = faust.App("batches", broker="kafkabatch://localhost:1", store="memory://")
+def a_consumer() -> Any:
+    """A consumer of an app that never starts."""
+    app: Any = faust.App("handing-over", broker="kafkabatch://localhost:1", store="memory://")
     use_batches(app, MicroBatches({"batched": 0.0}, NoPositions()))
-    consumer = app.transport.create_consumer(
+    return app.transport.create_consumer(
         app.topics.on_message,
         on_partitions_revoked=app.on_partitions_revoked,
         on_partitions_assigned=app.on_partitions_assigned,
     )
+
+
+def test_partition_whose_stream_has_batches_waiting_stays_in_the_fetch() -> None:
+    """A fetch under way is not told when it is put back, and waits for other partitions' records meanwhile."""
+    consumer = a_consumer()
     batched, plain = TP("batched", 0), TP("plain", 0)
     consumer._set_active_tps({batched, plain})
     consumer.on_buffer_full(batched)
     consumer.on_buffer_full(plain)
     assert consumer._active_partitions == {batched}
+
+
+def test_batch_that_finds_room_is_handed_over_without_a_task() -> None:
+    """Four tasks for each were half of what the worker's loop did."""
+    taken: list[str] = []
+
+    async def hand_over() -> None:
+        taken.append("batch")
+
+    async def run() -> tuple[bool, int]:
+        consumer = a_consumer()
+        consumer.loop = asyncio.get_running_loop()
+        found = await consumer.wait_first(hand_over(), asyncio.Event().wait())
+        return found.stopped, len(asyncio.all_tasks())
+
+    assert asyncio.run(run()) == (False, 1)
+    assert taken == ["batch"]
+
+
+def test_batch_that_finds_no_room_waits_until_the_flow_is_suspended() -> None:
+    """A rebalance must not wait for a queue that nobody empties."""
+    let_go: list[str] = []
+
+    async def hand_over() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            let_go.append("batch")
+
+    async def run() -> bool:
+        consumer, suspended = a_consumer(), asyncio.Event()
+        consumer.loop = asyncio.get_running_loop()
+        asyncio.get_running_loop().call_later(0.01, suspended.set)
+        found = await asyncio.wait_for(consumer.wait_first(hand_over(), suspended.wait()), 5)
+        await asyncio.sleep(0)
+        return bool(found.stopped)
+
+    assert asyncio.run(run()) is False
+    assert let_go == ["batch"]
