@@ -77,8 +77,10 @@ test-integration: manifest  ## real Kafka, Postgres, Chromium, and whole platfor
 	$(BIN)/pytest -m "integration and alone" $(ARGS)
 
 faults: manifest  ## 20 seeded rounds of every fault, on the embedded broker and on Kafka (FAULT_ROUNDS, FAULT_SEED)
-	FAULT_ROUNDS=$${FAULT_ROUNDS:-20} $(BIN)/pytest tests/faults -m "not alone" -n 2 $(ARGS)
-	FAULT_ROUNDS=$${FAULT_ROUNDS:-20} $(BIN)/pytest tests/faults -m alone $(ARGS)
+	@failed=; export FAULT_ROUNDS=$${FAULT_ROUNDS:-20}; \
+	$(BIN)/pytest tests/faults -m "not alone" -n 2 $(ARGS) || failed=1; \
+	$(BIN)/pytest tests/faults -m alone $(ARGS) || failed=1; \
+	[ -z "$$failed" ]
 
 check: lint type-check secrets-scan architecture contracts sql definitions  ## all that needs no run: lint, types, architecture, contracts, SQL, definitions
 
