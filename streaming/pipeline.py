@@ -63,6 +63,8 @@ class Pipeline:
         self._threads = threads
         self._metrics = metrics
         self._is_open = False
+        # Held while partitions begin or end: a rebalance may come in the middle of the one before.
+        self._changing = asyncio.Lock()
         self._run: asyncio.Task[None] | None = None
         self._queue: list[RecordBatch] = []
         self._queued_records = 0
@@ -122,8 +124,15 @@ class Pipeline:
                 group.create_task(emitter.run())
 
     async def open(self, partitions: Collection[Partition]) -> dict[Partition, int]:
-        """Take batches of these partitions and no others from now on; see `OwnedPartitions.own`."""
-        positions = await self._owned.own(partitions)
+        """Take batches of these partitions and no others from now on; see `OwnedPartitions.own`.
+
+        Whoever gives this up half-way, as Faust does when the next rebalance begins, leaves it to end by itself. What
+        the threads have begun cannot be called back, and `release` has to find all of it.
+        """
+        await self._changing.acquire()
+        opening = asyncio.create_task(self._owned.own(partitions))
+        opening.add_done_callback(lambda _: self._changing.release())
+        positions = await asyncio.shield(opening)
         self._is_open = True
         return positions
 
@@ -284,19 +293,20 @@ class Pipeline:
                           decoded.rejections[0].source_offset, decoded.rejections[0].reason)  # fmt: skip
                 return True
 
-    async def release(self, partitions: Collection[Partition]) -> None:
-        """Publish, save and land what there is of these partitions, and own them no more."""
-        wanted = [place for place in partitions if place in self._owned]
-        self._is_open = False
-        await self._drain()
-        for topic, emitter in self._steps.emitters.items():
-            await emitter.finish([partition for found, partition in wanted if found == topic])
-        await self._steps.lander.release([place for place in wanted if place[0] in self._steps.landed_topics])
-        await self._owned.forget(wanted)
+    async def release(self, partitions: Collection[Partition] | None = None) -> None:
+        """Publish, save and land what there is of these partitions, or of all, and own them no more."""
+        async with self._changing:
+            wanted = [place for place in self._owned if partitions is None or place in partitions]
+            self._is_open = False
+            await self._drain()
+            for topic, emitter in self._steps.emitters.items():
+                await emitter.finish([partition for found, partition in wanted if found == topic])
+            await self._steps.lander.release([place for place in wanted if place[0] in self._steps.landed_topics])
+            await self._owned.forget(wanted)
 
     async def stop(self) -> None:
         """Release everything and end the threads."""
-        await self.release(list(self._owned))
+        await self.release()
         if self._run is not None:
             # It would find the threads gone; whatever it waits for there comes to its end.
             self._run.cancel()

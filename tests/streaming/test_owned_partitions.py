@@ -1,7 +1,11 @@
 """A partition begins where its files and its checkpoint say, and ends where the next owner finds it."""
 
+import asyncio
 import logging
+import threading
+import time
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pytest
@@ -120,6 +124,56 @@ async def test_assignment_without_a_partition_that_was_owned_forgets_it(tmp_path
         await life.feed(partition, [shopping(partition, 0)], 0)
     assert await life.open([(EVENTS.name, 1)]) == {(EVENTS.name, 1): 1}
     assert await life.open([(EVENTS.name, 0), (EVENTS.name, 1)]) == {(EVENTS.name, 0): 0, (EVENTS.name, 1): 1}
+    await life.stop()
+
+
+async def test_rebalance_in_the_middle_of_another_ends_what_that_one_has_begun(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that slept through both finds them in the same moment, and what a thread has begun cannot be called back."""
+    life = Life(tmp_path, MemoryLog())
+    begun = threading.Event()
+    recover = life.zone.recover
+
+    def recover_slowly(topic: str, log: str, partition: int) -> int:
+        begun.set()
+        time.sleep(0.05)
+        return recover(topic, log, partition)
+
+    monkeypatch.setattr(life.zone, "recover", recover_slowly)
+    opening = asyncio.create_task(life.open())
+    await until(begun.is_set)
+    await life.pipeline.release([(EVENTS.name, 0), (EVENTS.name, 1)])
+    assert (await opening).keys() == {(topic, number) for topic in (EVENTS.name, PARTIALS.name) for number in (0, 1)}
+    assert life.pipeline.positions().keys() == {(PARTIALS.name, 0), (PARTIALS.name, 1)}
+    await life.stop()
+
+
+async def test_assignment_that_is_given_up_half_way_leaves_nothing_that_is_old_when_the_partition_comes_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Faust cancels it when the next rebalance begins. Meanwhile another worker has landed more."""
+    log = MemoryLog()
+    life, other = Life(tmp_path, log), Life(tmp_path, log)
+    begun = threading.Event()
+    open_sink = life.lander.sink.open
+
+    def open_slowly(*place: Any) -> None:
+        begun.set()
+        time.sleep(0.05)
+        open_sink(*place)
+
+    monkeypatch.setattr(life.lander.sink, "open", open_slowly)
+    opening = asyncio.create_task(life.open([PLACE]))
+    await until(begun.is_set)
+    opening.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await opening
+    await life.pipeline.release([PLACE])
+    assert await other.open([PLACE]) == {PLACE: 0}
+    await other.feed(0, [shopping(0, 0), shopping(1, 1)], 0)
+    await other.stop()
+    assert await life.open([PLACE]) == {PLACE: 2}
     await life.stop()
 
 
