@@ -130,11 +130,16 @@ class Pipeline:
         the threads have begun cannot be called back, and `release` has to find all of it.
         """
         await self._changing.acquire()
-        opening = asyncio.create_task(self._owned.own(partitions))
-        opening.add_done_callback(lambda _: self._changing.release())
-        positions = await asyncio.shield(opening)
-        self._is_open = True
-        return positions
+        return await asyncio.shield(asyncio.create_task(self._open(partitions)))
+
+    async def _open(self, partitions: Collection[Partition]) -> dict[Partition, int]:
+        """Take them, and let go of the lock that is held."""
+        try:
+            positions = await self._owned.own(partitions)
+            self._is_open = True
+            return positions
+        finally:
+            self._changing.release()
 
     async def put(self, batch: RecordBatch) -> None:
         """Have a batch taken soon; returns when there is room for more.

@@ -146,6 +146,7 @@ async def test_rebalance_in_the_middle_of_another_ends_what_that_one_has_begun(
     await life.pipeline.release([(EVENTS.name, 0), (EVENTS.name, 1)])
     assert (await opening).keys() == {(topic, number) for topic in (EVENTS.name, PARTIALS.name) for number in (0, 1)}
     assert life.pipeline.positions().keys() == {(PARTIALS.name, 0), (PARTIALS.name, 1)}
+    assert not life.pipeline.is_ready
     await life.stop()
 
 
